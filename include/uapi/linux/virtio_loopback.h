@@ -136,8 +136,14 @@ struct vlb_type_info {
  * @timeout_ms: bound of every wait for user space: config writes that the driver reads
  *	back, and unbinding the driver; 0 takes the default of 30 s
  * @config: address of the initial config space
+ * @pool_len: bytes, a multiple of the page size, that each session's pool will have; 0
+ *	takes the type's default. It bounds the size of a request, so the limits in the
+ *	config space that the driver sees are clamped to it.
  * @name: letters, digits, '-', '_', '.' and ':', zero-terminated, not "." or ".."
+ * @out_pool_len: bytes; what each VLB_IOC_SESSION has to bring
+ * @out_pool_min: bytes; the smallest pool for these queues. Written on ENOSPC too.
  *
+ * ENOSPC: @pool_len is below @out_pool_min.
  * EEXIST: the name is in use. EPROTONOSUPPORT: the type is refused, or unknown.
  * EPERM: the type needs CAP_SYS_ADMIN or is not open by policy. EMFILE: too many devices.
  * EPROTO: the back-end does not offer VIRTIO_F_VERSION_1.
@@ -155,6 +161,9 @@ struct vlb_create {
 	__u32 timeout_ms;
 	__u32 __reserved;
 	__aligned_u64 config;
+	__aligned_u64 pool_len;
+	__aligned_u64 out_pool_len;
+	__aligned_u64 out_pool_min;
 	__u8 name[VLB_NAME_MAX];
 };
 
@@ -177,13 +186,14 @@ struct vlb_simple {
  *	memfd. The pages are pinned, charged to the caller's RLIMIT_MEMLOCK, until the
  *	session ends. It must be zero-filled and must not have been used by an earlier
  *	session, whose back-end may still write to it.
- * @pool_len: bytes, a multiple of the page size
+ * @pool_len: bytes; out_pool_len of VLB_IOC_CREATE
  * @queues: address of @nqueues structures
  * @nqueues: as in VLB_IOC_CREATE
- * @out_pool_min: bytes; the smallest pool that would do. Written on ENOSPC too.
+ * @out_base: guest address of the pool's first byte (SET_MEM_TABLE): descriptors that
+ *	the back-end reads are relative to it
  *
  * A session replaces an earlier one that was not started. EBUSY: a session is started;
- * stop it first. ESTALE: the driver has reset the device since. ENOSPC: pool too small.
+ * stop it first. ESTALE: the driver has reset the device since.
  * ENOMEM: RLIMIT_MEMLOCK or memory.
  */
 struct vlb_session {
@@ -194,7 +204,7 @@ struct vlb_session {
 	__aligned_u64 pool;
 	__aligned_u64 pool_len;
 	__aligned_u64 queues;
-	__aligned_u64 out_pool_min;
+	__aligned_u64 out_base;
 };
 
 #define VLB_SESSION_CALL_EVENTFD	(1u << 0)	/* @call is an eventfd of the caller's */
