@@ -1,0 +1,115 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Messages, paths, locks and host checks shared by the parts of "vm".
+
+# Exit codes of our own. They follow timeout(1) and env(1) where those have one.
+readonly EXIT_USAGE=2
+readonly EXIT_DIED=98      # the guest stopped without telling an exit status
+readonly EXIT_SPLAT=99     # the command may have passed, the kernel complained
+readonly EXIT_TIMEOUT=124
+readonly EXIT_RUNNER=125   # the runner itself failed, the command never ran
+
+readonly ALL_KERNELS=(6.1 6.12 7.2)
+readonly DEFAULT_KERNEL=6.12
+readonly USERLAND_SUITE=trixie
+
+CACHE=${VLOOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-loopback}
+readonly CACHE
+
+say() {
+	printf 'vm: %s\n' "$*" >&2
+}
+
+die() {
+	say "error: $*"
+	exit "$EXIT_RUNNER"
+}
+
+usage_error() {
+	say "$* (see vm --help)"
+	exit "$EXIT_USAGE"
+}
+
+# The names in a package list, comments removed.
+list_packages() {
+	sed -e 's/#.*//' -e '/^[[:space:]]*$/d' "$@"
+}
+
+# Maps a program that is missing to the Debian package that has it.
+package_of() {
+	case $1 in
+	apt-get | apt-cache | apt-config) echo apt ;;
+	depmod | modprobe) echo kmod ;;
+	dpkg-deb) echo dpkg ;;
+	flock | unshare) echo util-linux ;;
+	mksquashfs | sqfstar) echo squashfs-tools ;;
+	newuidmap) echo uidmap ;;
+	qemu-system-x86_64) echo qemu-system-x86 ;;
+	xz) echo xz-utils ;;
+	*) echo "$1" ;;
+	esac
+}
+
+# Dies with the one line that installs what is missing.
+need_programs() {
+	local program missing=()
+
+	for program; do
+		command -v "$program" >/dev/null || missing+=("$(package_of "$program")")
+	done
+	((${#missing[@]} == 0)) ||
+		die "missing on this machine; as root: apt-get install --no-install-recommends ${missing[*]}"
+}
+
+# Runs a function under the cache's lock: with_lock NAME FUNCTION [ARG...].
+# The descriptor is closed for programs that are started, so that one that
+# survives an interrupted run cannot keep the lock.
+with_lock() {
+	local name=$1 fd status=0
+
+	shift
+	mkdir -p "$CACHE" || die "cannot create the cache directory $CACHE"
+	exec {fd}>>"$CACHE/$name.lock"
+	if ! flock -n "$fd"; then
+		say "waiting for another run that holds $CACHE/$name.lock"
+		flock "$fd"
+	fi
+	"$@" || status=$?
+	exec {fd}>&-
+	return "$status"
+}
+
+# A fresh directory for work in progress, on the same file system as its final
+# place. Left-overs of interrupted runs go first: the caller holds the lock.
+new_work_dir() {
+	local dir=$CACHE/tmp/$1
+
+	remove_tree "$dir"
+	mkdir -p "$dir"
+	printf '%s\n' "$dir"
+}
+
+remove_tree() {
+	[[ ! -e $1 ]] && return
+	chmod -R u+w "$1" 2>/dev/null || true
+	rm -rf "$1"
+}
+
+# Moves finished work into place and marks it with the key it was built from.
+publish() {
+	local work=$1 final=$2 key=$3
+
+	printf '%s\n' "$key" >"$work/.key"
+	remove_tree "$final"
+	mkdir -p "$(dirname "$final")"
+	mv "$work" "$final"
+}
+
+is_published() {
+	[[ -f $1/.key && $(<"$1/.key") == "$2" ]]
+}
+
+hash_of() {
+	sha256sum | cut -c1-16
+}

@@ -1,0 +1,265 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Fills the cache: user lands, kernels, and the tree that modules are built in.
+#
+#   roots/NAME/root.squashfs          user land ("base", "install")
+#   roots/NAME/busybox                for the initramfs
+#   kernels/K/{vmlinuz,release,...}   kernel, modules, headers, initramfs
+#   toolchain/tree                    compiler and headers, entered by chroot
+#   build/K                           our module, see module.sh
+
+# To be raised when the way something is built changes, so that old caches are
+# rebuilt instead of half understood.
+readonly FORMAT=1
+
+# What the initramfs loads before there is a root file system. virtio_blk and
+# virtio_console are left alone on purpose: tests load and unload them, and
+# /dev/vda is theirs.
+readonly INITRD_MODULES=(virtio_pci nvme squashfs loop overlay 9pnet_virtio 9p)
+
+# Drivers for hardware that no test has. Leaving them out makes the modules
+# four times smaller and depmod four times faster.
+readonly PRUNED_MODULES=(
+	drivers/accel drivers/comedi drivers/gpu/drm/amd drivers/gpu/drm/i915
+	drivers/gpu/drm/nouveau drivers/gpu/drm/radeon drivers/gpu/drm/xe
+	drivers/hwmon drivers/iio drivers/infiniband drivers/isdn
+	drivers/media/common drivers/media/dvb-frontends drivers/media/i2c
+	drivers/media/pci drivers/media/rc drivers/media/tuners drivers/media/usb
+	drivers/mmc/host drivers/net/ethernet drivers/net/phy drivers/net/usb
+	drivers/net/wireless drivers/platform drivers/scsi/bfa drivers/scsi/lpfc
+	drivers/scsi/qla2xxx drivers/staging drivers/usb/serial sound/pci sound/soc
+)
+
+# The suites that may have a kernel release, the more stable one first.
+suites_of_kernel() {
+	case $1 in
+	6.1) echo bookworm ;;
+	6.12) echo trixie ;;
+	*) echo forky sid ;;
+	esac
+}
+
+root_packages() {
+	case $1 in
+	base) list_packages "$VM_DIR/guest/packages.base" ;;
+	install) list_packages "$VM_DIR/guest/packages.base" "$VM_DIR/guest/packages.install" ;;
+	toolchain) list_packages "$VM_DIR/guest/packages.toolchain" ;;
+	*) usage_error "unknown root '$1': base and install exist" ;;
+	esac
+}
+
+root_key() {
+	local packages
+
+	packages=$(root_packages "$1") || exit
+	printf '%s %s %s\n' "$FORMAT" "$USERLAND_SUITE" "$(sort -u <<<"$packages" | hash_of)"
+}
+
+# Writes a Debian tree as a tar file: bootstrap NAME TARFILE LOGFILE.
+bootstrap() {
+	local name=$1 tar=$2 log=$3 options=$3.apt filter=()
+
+	need_programs mmdebstrap apt-get
+	if ((EUID != 0)); then
+		need_programs newuidmap
+		grep -q "^$(id -un):" /etc/subuid 2>/dev/null ||
+			die "$(id -un) has no range in /etc/subuid; as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)"
+	fi
+	apt_transport_options >"$options"
+	filter=(--dpkgopt='path-exclude=/usr/share/doc/*'
+		--dpkgopt='path-exclude=/usr/share/locale/*'
+		--dpkgopt='path-exclude=/usr/share/man/*')
+	mmdebstrap --variant=essential --format=tar --architectures=amd64 \
+		--aptopt="$options" "${filter[@]}" \
+		--include="$(root_packages "$name" | sort -u | paste -sd,)" \
+		"$USERLAND_SUITE" "$tar" "$(source_line "$USERLAND_SUITE")" >"$log" 2>&1 ||
+		{ tail -n 20 "$log" >&2; die "mmdebstrap failed; the whole log: $log"; }
+}
+
+root_ready() {
+	is_published "$CACHE/roots/$1" "$(root_key "$1")"
+}
+
+ensure_root() {
+	root_packages "$1" >/dev/null
+	root_ready "$1" || with_lock prepare build_root "$1"
+}
+
+build_root() {
+	local name=$1 work started=$SECONDS
+
+	root_ready "$name" && return
+	need_programs sqfstar
+	work=$(new_work_dir "root-$name")
+	say "building the $name user land (Debian $USERLAND_SUITE)"
+	bootstrap "$name" "$work/root.tar" "$work/log"
+	tar -xOf "$work/root.tar" ./usr/bin/busybox >"$work/busybox"
+	chmod 755 "$work/busybox"
+	# Not compressed: an emulated CPU is slower than any disk.
+	sqfstar -quiet -no-progress -noI -noD -noF -noX "$work/root.squashfs" \
+		<"$work/root.tar" >>"$work/log" 2>&1 ||
+		{ tail -n 20 "$work/log" >&2; die "sqfstar failed"; }
+	rm -f "$work/root.tar"
+	publish "$work" "$CACHE/roots/$name" "$(root_key "$name")"
+	say "user land $name: $(du -h "$CACHE/roots/$name/root.squashfs" | cut -f1) in $((SECONDS - started)) s"
+}
+
+kernel_dir() {
+	printf '%s\n' "$CACHE/kernels/$1"
+}
+
+kernel_key() {
+	printf '%s %s\n' "$FORMAT" \
+		"$(printf '%s\n' "${INITRD_MODULES[@]}" "${PRUNED_MODULES[@]}" | hash_of)"
+}
+
+kernel_ready() {
+	is_published "$(kernel_dir "$1")" "$(kernel_key)"
+}
+
+ensure_kernel() {
+	[[ $1 =~ ^[0-9]+\.[0-9]+$ ]] || usage_error "not a kernel release: '$1'"
+	# The initramfs takes busybox from the user land.
+	ensure_root base
+	kernel_ready "$1" || with_lock prepare build_kernel "$1"
+}
+
+build_kernel() {
+	local kernel=$1 suite image="" work release started=$SECONDS
+
+	kernel_ready "$kernel" && return
+	need_programs apt-get dpkg-deb depmod modprobe mksquashfs cpio xz
+	for suite in $(suites_of_kernel "$kernel"); do
+		refresh_suite "$suite"
+		image=$(newest_image_package "$suite" "$kernel")
+		[[ $image ]] && break
+	done
+	[[ $image ]] ||
+		die "no kernel $kernel for amd64 in $(suites_of_kernel "$kernel"): the archive has moved on, see suites_of_kernel() in lib/prepare.sh"
+	release=${image#linux-image-}
+	work=$(new_work_dir "kernel-$kernel")
+	say "fetching kernel $release from $suite"
+	fetch_kernel "$suite" "$release" "$work"
+	say "unpacking kernel $release"
+	unpack_kernel "$release" "$work"
+	build_initrd "$release" "$work"
+	printf '%s\n' "$release" >"$work/release"
+	publish "$work" "$(kernel_dir "$kernel")" "$(kernel_key)"
+	say "kernel $kernel ($release) in $((SECONDS - started)) s"
+}
+
+# Newer releases split the image into several packages, so apt is asked which
+# ones belong to it. The headers are fetched at the same time, because the
+# archive may have replaced this very version when they are needed.
+fetch_kernel() {
+	local suite=$1 release=$2 work=$3 images headers
+
+	images=$(packages_with "$suite" "linux-image-$release" \
+		'^linux-(image|base|binary|modules)-[0-9]') ||
+		die "apt cannot resolve linux-image-$release in $suite"
+	headers=$(packages_with "$suite" "linux-headers-$release" \
+		'^linux-(headers|kbuild)-[0-9]') ||
+		die "apt cannot resolve linux-headers-$release in $suite"
+	mkdir "$work/image-debs" "$work/header-debs"
+	# shellcheck disable=SC2086
+	(cd "$work/image-debs" && download_packages "$suite" $images)
+	# shellcheck disable=SC2086
+	(cd "$work/header-debs" && download_packages "$suite" $headers)
+}
+
+unpack_kernel() {
+	local release=$1 work=$2 deb dir modules
+
+	mkdir "$work/image" "$work/headers" "$work/modules"
+	for deb in "$work"/image-debs/*.deb; do
+		dpkg-deb -x "$deb" "$work/image"
+	done
+	dpkg-deb -f "$work"/image-debs/linux-image-*.deb Version >"$work/package-version"
+	cp "$work/image/boot/vmlinuz-$release" "$work/vmlinuz"
+	modules=$work/image/usr/lib/modules/$release
+	[[ -d $modules ]] || modules=$work/image/lib/modules/$release
+	[[ -d $modules ]] || die "no modules in the packages of $release"
+	mkdir -p "$work/modules/lib/modules"
+	mv "$modules" "$work/modules/lib/modules/"
+	modules=$work/modules/lib/modules/$release
+	rm -f "$modules/build" "$modules/source"
+	for dir in "${PRUNED_MODULES[@]}"; do
+		rm -rf "${modules:?}/kernel/$dir"
+	done
+	find "$modules" -name '*.ko.xz' -print0 |
+		xargs -0r -n 64 -P "$(nproc)" xz -d
+	depmod -b "$work/modules" "$release"
+	mksquashfs "$modules" "$work/modules.squashfs" -quiet -no-progress \
+		-noI -noD -noF -noX -all-root >/dev/null
+	for deb in "$work"/header-debs/*.deb; do
+		dpkg-deb -x "$deb" "$work/headers"
+	done
+	mksquashfs "$work/headers" "$work/headers.squashfs" -quiet -no-progress \
+		-noI -noD -noF -noX -all-root >/dev/null
+	rm -rf "$work/image" "$work/image-debs" "$work/headers"
+}
+
+# busybox and the modules. The script /init is not in here: "vm run" adds the
+# one of the source tree, so a change to it never needs a new cache.
+build_initrd() {
+	local release=$1 work=$2 tree=$2/initrd name path
+
+	mkdir -p "$tree"/{bin,dev,proc,sys,mnt,modules}
+	cp "$CACHE/roots/base/busybox" "$tree/bin/busybox"
+	ln -s busybox "$tree/bin/sh"
+	for name in "${INITRD_MODULES[@]}"; do
+		modprobe -S "$release" -d "$work/modules" --show-depends "$name" ||
+			die "kernel $release has no module $name"
+	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$work/insmod.list"
+	while read -r path; do
+		cp "$path" "$tree/modules/"
+		printf '%s\n' "${path##*/}"
+	done <"$work/insmod.list" >"$tree/modules/order"
+	(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0 >"$work/initrd.img")
+	rm -rf "$tree" "$work/insmod.list"
+}
+
+toolchain_ready() {
+	is_published "$CACHE/toolchain" "$(root_key toolchain)"
+}
+
+ensure_toolchain() {
+	local kernel=$1
+
+	ensure_kernel "$kernel"
+	toolchain_ready || with_lock prepare build_toolchain
+	[[ -e $(headers_mark "$kernel") ]] || with_lock prepare add_headers "$kernel"
+}
+
+build_toolchain() {
+	local work started=$SECONDS
+
+	toolchain_ready && return
+	work=$(new_work_dir toolchain)
+	say "building the tree to compile modules in (Debian $USERLAND_SUITE)"
+	bootstrap toolchain "$work/root.tar" "$work/log"
+	mkdir "$work/tree"
+	tar -xf "$work/root.tar" -C "$work/tree" --no-same-owner --exclude='./dev/*'
+	mkdir -p "$work/tree/build" "$work/tree/dev"
+	rm -f "$work/root.tar"
+	publish "$work" "$CACHE/toolchain" "$(root_key toolchain)"
+	say "toolchain in $((SECONDS - started)) s"
+}
+
+headers_mark() {
+	printf '%s\n' "$CACHE/toolchain/headers-$(<"$(kernel_dir "$1")/release")"
+}
+
+add_headers() {
+	local kernel=$1 deb mark
+
+	mark=$(headers_mark "$kernel")
+	[[ -e $mark ]] && return
+	say "unpacking the headers of kernel $kernel"
+	for deb in "$(kernel_dir "$kernel")"/header-debs/*.deb; do
+		dpkg-deb --fsys-tarfile "$deb" |
+			tar -x -C "$CACHE/toolchain/tree" --no-same-owner --keep-directory-symlink
+	done
+	: >"$mark"
+}

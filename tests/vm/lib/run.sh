@@ -1,0 +1,286 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Starts the guest, follows its output, and decides how the run ended.
+
+# Seconds from QEMU's start to the command's start, and from the end of the
+# allowed time to the moment the guest has to be gone.
+readonly BOOT_LIMIT=180
+readonly GRACE=20
+
+# What the kernel says when something is wrong with it. Lines that say this on
+# a healthy machine are taken out first.
+readonly SPLAT_HARMLESS='Spectre V2 : WARNING: Unprivileged eBPF|kmemleak: (Kernel memory leak detector|Automatic memory scanning)'
+readonly SPLAT='BUG[: ]|WARNING: |Oops|Call Trace:|KASAN: |UBSAN: |KCSAN: |KFENCE: |kernel BUG at|general protection|invalid opcode|(possible|inconsistent) (recursive|circular|irq) lock|lockdep|(soft|hard) (lockup|LOCKUP)|blocked for more than|rcu.*(stall|detected expedited)|self-detected stall|(list_add|list_del) corruption|refcount_t: |Bad page state|Kernel panic|kmemleak: |trying to register non-static key|DEBUG_LOCKS_WARN|stack-out-of-bounds|unable to handle|vm-init: '
+
+# QEMU's option syntax doubles commas in values.
+qemu_value() {
+	printf '%s' "${1//,/,,}"
+}
+
+# A KVM device file that opens proves nothing: a guest has to boot under it.
+# The answer holds until the machine is booted again.
+kvm_works() {
+	local kernel=$1 mark=$CACHE/kvm-probe boot_id log
+
+	[[ -w /dev/kvm ]] || return
+	boot_id=$(</proc/sys/kernel/random/boot_id)
+	if [[ ! -f $mark || $(cut -d' ' -f1 "$mark") != "$boot_id" ]]; then
+		say "trying whether a guest boots under KVM"
+		log=$RUN/probe.log
+		timeout -k 1 10 qemu-system-x86_64 -machine q35 -accel kvm -cpu host -m 512M \
+			-nodefaults -no-user-config -display none -no-reboot \
+			-kernel "$(kernel_dir "$kernel")/vmlinuz" -initrd "$RUN/initrd.img" \
+			-append "console=ttyS0 panic=-1 vm.probe" -serial "file:$log" \
+			</dev/null >"$RUN/probe.err" 2>&1 || true
+		if grep -qs vm-probe-ok "$log"; then
+			echo "$boot_id yes" >"$mark"
+		else
+			echo "$boot_id no" >"$mark"
+		fi
+	fi
+	[[ $(cut -d' ' -f2 "$mark") == yes ]]
+}
+
+choose_accelerator() {
+	case $opt_accel in
+	auto) if kvm_works "$opt_kernel"; then opt_accel=kvm; else opt_accel=tcg; fi ;;
+	kvm) kvm_works "$opt_kernel" || die "no guest boots under KVM on this machine" ;;
+	esac
+}
+
+# The cached initramfs and the scripts of this source tree, as a second cpio.
+assemble_initrd() {
+	local tree=$RUN/initrd
+
+	mkdir "$tree"
+	cp "$VM_DIR/guest/init" "$VM_DIR/guest/stage2" "$tree/"
+	chmod 755 "$tree/init" "$tree/stage2"
+	cp "$(kernel_dir "$opt_kernel")/initrd.img" "$RUN/initrd.img"
+	(cd "$tree" && find . | cpio --quiet -o -H newc -R 0:0) >>"$RUN/initrd.img"
+}
+
+write_guest_files() {
+	local assignment size
+
+	{
+		printf 'vm_mode=%q vm_udev=%q\n' "$1" "$opt_udev"
+		[[ -d $(module_dir "$opt_kernel") ]] && printf 'vm_module=1\n'
+		# Virtual time runs ahead of real time in a counted run.
+		[[ $opt_counted || $1 != command ]] || printf 'vm_watchdog=%q\n' "$opt_timeout"
+		if [[ $1 == shell ]] && size=$(stty size 2>/dev/null); then
+			printf 'vm_rows=%q vm_cols=%q TERM=%q\n' "${size% *}" "${size#* }" "${TERM:-linux}"
+		fi
+	} >"$RUN/ctl/config"
+	{
+		for assignment in "${opt_env[@]}"; do
+			printf 'export %s=%q\n' "${assignment%%=*}" "${assignment#*=}"
+		done
+		((${#command[@]} == 0)) || printf 'exec'
+		((${#command[@]} == 0)) || printf ' %q' "${command[@]}"
+		printf '\n'
+	} >"$RUN/ctl/command"
+	: >"$RUN/ctl/stdout"
+	: >"$RUN/ctl/stderr"
+}
+
+add_image() {
+	qemu+=(-drive "if=none,id=image$1,format=raw,readonly=on,file=$(qemu_value "$2")"
+		-device "nvme,drive=image$1,serial=image$1")
+}
+
+add_share() {
+	qemu+=(-fsdev "local,id=$1,path=$(qemu_value "$2"),security_model=none,multidevs=remap${3:-}"
+		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
+}
+
+# Fills the array "qemu". Nehalem, because an emulated "rep movsb" is slow and
+# newer CPU models make the guest use it for every copy.
+qemu_command() {
+	local kernel_args
+
+	qemu=(qemu-system-x86_64 -machine q35 -m "$opt_mem" -nodefaults -no-user-config
+		-display none -no-reboot)
+	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M panic=-1 nokaslr random.trust_cpu=on"
+	if [[ $opt_counted ]]; then
+		qemu+=(-accel tcg,thread=single,tb-size=512 -icount shift=0,sleep=off -smp 1 -cpu Nehalem)
+	elif [[ $opt_accel == kvm ]]; then
+		qemu+=(-accel kvm -smp "$opt_cpus" -cpu host)
+	else
+		qemu+=(-accel tcg,thread=multi,tb-size=512 -smp "$opt_cpus" -cpu Nehalem)
+	fi
+	[[ $opt_accel == kvm ]] ||
+		kernel_args+=" mitigations=off nopti no_timer_check tsc=reliable"
+
+	add_image 0 "$CACHE/roots/$opt_root/root.squashfs"
+	add_image 1 "$(kernel_dir "$opt_kernel")/modules.squashfs"
+	if [[ $opt_root == install ]]; then
+		add_image 2 "$(kernel_dir "$opt_kernel")/headers.squashfs"
+		kernel_args+=" vm.headers"
+	fi
+	add_share ctl "$RUN/ctl"
+	add_share src "$REPO" ,readonly=on
+	add_share results "$opt_out"
+	[[ ! -d $(module_dir "$opt_kernel") ]] ||
+		add_share extra "$(module_dir "$opt_kernel")" ,readonly=on
+
+	qemu+=(-kernel "$(kernel_dir "$opt_kernel")/vmlinuz" -initrd "$RUN/initrd.img"
+		-append "$kernel_args ${opt_append[*]}" "${opt_qemu[@]}")
+}
+
+prepare_run() {
+	need_programs qemu-system-x86_64 cpio
+	ensure_kernel "$opt_kernel"
+	ensure_root "$opt_root"
+	[[ ! $opt_module ]] || build_module "$opt_kernel" "$REPO/kernel" >/dev/null
+	mkdir -p "$CACHE/tmp"
+	RUN=$(mktemp -d "$CACHE/tmp/run.XXXXXX")
+	trap 'cleanup_run' EXIT
+	trap 'exit 130' INT
+	trap 'exit 143' TERM HUP
+	mkdir "$RUN/ctl"
+	if [[ $opt_out ]]; then
+		mkdir -p "$opt_out" || die "cannot create $opt_out"
+		opt_out=$(realpath "$opt_out")
+	else
+		opt_out=$RUN/results
+		mkdir "$opt_out"
+	fi
+	assemble_initrd
+	choose_accelerator
+}
+
+cleanup_run() {
+	local pid
+
+	for pid in "${QEMU_PID:-}" "${TAIL_PIDS[@]}"; do
+		[[ $pid ]] && kill -9 "$pid" 2>/dev/null
+	done
+	[[ $RUN ]] && rm -rf "$RUN"
+}
+
+# Waits for QEMU; 1 if its time is over first.
+wait_for_guest() {
+	local started=$SECONDS limit=$((SECONDS + BOOT_LIMIT)) command_seen=""
+
+	while kill -0 "$QEMU_PID" 2>/dev/null; do
+		if [[ ! $command_seen && -e $RUN/ctl/started ]]; then
+			command_seen=1
+			limit=$((SECONDS + opt_timeout + GRACE))
+			[[ ! $opt_verbose ]] || say "command started after $((SECONDS - started)) s"
+		fi
+		((SECONDS < limit)) || return 1
+		sleep 0.05
+	done
+}
+
+# dmesg as the guest left it, else what came over the serial line.
+save_logs() {
+	if [[ -s $RUN/ctl/dmesg ]]; then
+		cp "$RUN/ctl/dmesg" "$opt_out/dmesg.txt"
+	else
+		tr -d '\r' <"$RUN/console" >"$opt_out/dmesg.txt"
+	fi
+	tr -d '\r' <"$RUN/console" >"$opt_out/console.txt"
+	[[ ! -s $RUN/ctl/processes ]] || cp "$RUN/ctl/processes" "$opt_out/processes.txt"
+}
+
+print_splat() {
+	local file
+
+	# The console too: it alone has what happened while powering off.
+	for file in "$opt_out/dmesg.txt" "$opt_out/console.txt"; do
+		if grep -vE "$SPLAT_HARMLESS" "$file" | grep -qE "$SPLAT"; then
+			say "the kernel complained:"
+			grep -vE "$SPLAT_HARMLESS" "$file" | grep -E -m 3 -B 3 -A 40 "$SPLAT" | head -n 120 >&2
+			return 0
+		fi
+	done
+	return 1
+}
+
+print_tail() {
+	say "the end of the kernel log:"
+	tail -n "$1" "$opt_out/dmesg.txt" >&2
+	[[ ! -s $opt_out/processes.txt ]] || {
+		say "processes:"
+		grep -v ' \[' "$opt_out/processes.txt" >&2
+	}
+}
+
+run_command() {
+	local in_time=1 status pid
+	local -a qemu
+
+	prepare_run
+	write_guest_files command
+	qemu_command
+	qemu+=(-serial "file:$RUN/console")
+	: >"$RUN/console"
+	[[ ! $opt_verbose ]] || say "${qemu[*]}"
+	"${qemu[@]}" </dev/null >"$RUN/qemu.log" 2>&1 &
+	QEMU_PID=$!
+	tail -n +1 -s 0.1 -f --pid="$QEMU_PID" "$RUN/ctl/stdout" &
+	TAIL_PIDS+=("$!")
+	tail -n +1 -s 0.1 -f --pid="$QEMU_PID" "$RUN/ctl/stderr" >&2 &
+	TAIL_PIDS+=("$!")
+
+	wait_for_guest || in_time=""
+	[[ $in_time ]] || kill -9 "$QEMU_PID" 2>/dev/null
+	wait "$QEMU_PID" 2>/dev/null || true
+	for pid in "${TAIL_PIDS[@]}"; do
+		wait "$pid" || true
+	done
+	QEMU_PID="" TAIL_PIDS=()
+	save_logs
+
+	[[ -s $RUN/console || ! -s $RUN/qemu.log ]] || {
+		cat "$RUN/qemu.log" >&2
+		die "QEMU did not start the guest"
+	}
+	if [[ -e $RUN/ctl/timeout || (! $in_time && ! -e $RUN/ctl/status) ]]; then
+		print_tail 60
+		if [[ -e $RUN/ctl/started ]]; then
+			say "no end after $opt_timeout s"
+		else
+			say "no end of the boot after $BOOT_LIMIT s"
+		fi
+		return "$EXIT_TIMEOUT"
+	fi
+	if [[ ! -e $RUN/ctl/status ]]; then
+		print_splat || print_tail 40
+		say "the guest stopped before the command ended"
+		return "$EXIT_DIED"
+	fi
+	if [[ ! $in_time ]]; then
+		print_tail 40
+		say "the command ended, but the guest did not power off"
+		return "$EXIT_DIED"
+	fi
+	status=$(<"$RUN/ctl/status")
+	if [[ ! $opt_no_dmesg_check ]] && print_splat; then
+		say "the command's exit status was $status"
+		return "$EXIT_SPLAT"
+	fi
+	return "$status"
+}
+
+run_shell() {
+	local -a qemu
+
+	[[ -t 0 && -t 1 ]] || usage_error "vm shell needs a terminal; use vm run"
+	prepare_run
+	write_guest_files shell
+	qemu_command
+	# Ctrl-C belongs to the guest; the end of the shell is the end of the guest.
+	qemu+=(-serial "file:$RUN/console" -chardev stdio,id=tty,signal=off -serial chardev:tty)
+	say "booting; leave with exit or Ctrl-D, /src is the source tree, /results is ${opt_out}"
+	local terminal status=0
+	terminal=$(stty -g)
+	"${qemu[@]}" || status=$?
+	stty "$terminal"
+	save_logs
+	print_splat || true
+	[[ -e $RUN/ctl/started ]] || print_tail 40
+	return "$status"
+}
