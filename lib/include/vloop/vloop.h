@@ -104,7 +104,7 @@ enum vloop_dispatch {
  * @config_len: its length in bytes, 0 to VLOOP_CONFIG_MAX
  */
 struct vloop_dev_desc {
-	uint32_t size;
+	size_t size;
 	uint32_t device_id;
 	const char *name;
 	uint64_t features;
