@@ -5,14 +5,14 @@
 # Nothing here touches the machine's own apt state: each suite has a private
 # one in the cache.
 
-# Prints "URI suite..." for each binary source that apt knows here.
+# Prints "URI suite..." for each binary source in an apt directory.
 configured_sources() {
-	local dir=${1:-/etc/apt}
+	local dir=$1
 
-	# shellcheck disable=SC2016
 	find "$dir/sources.list" "$dir/sources.list.d" -maxdepth 1 -type f \
 		-name '*.list' -print0 2>/dev/null |
 		xargs -0r sed -nE 's/^[[:space:]]*deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+)[[:space:]]+([^[:space:]]+).*/\2 \3/p'
+	# shellcheck disable=SC2016
 	find "$dir/sources.list.d" -maxdepth 1 -type f -name '*.sources' -print0 2>/dev/null |
 		xargs -0r awk '
 			function flush() {
@@ -56,7 +56,7 @@ debian_mirror() {
 				;;
 			esac
 		done
-	done < <(configured_sources)
+	done < <(configured_sources /etc/apt)
 	die "no Debian mirror in apt's configuration; name one with VLOOP_MIRROR=URI"
 }
 
@@ -67,7 +67,7 @@ apt_in() {
 	shift 2
 	"$program" -q \
 		-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=- \
-		-o Dir::Etc::Preferences=- -o Dir::Etc::PreferencesParts=- \
+		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
 		-o Dir::State="$dir" -o Dir::State::Lists="$dir/lists" \
 		-o Dir::State::Status="$dir/status" -o Dir::Cache="$dir/cache" \
 		-o APT::Architecture=amd64 -o APT::Architectures::=amd64 \
@@ -110,7 +110,7 @@ newest_image_package() {
 
 	apt_in "$suite" apt-cache pkgnames "linux-image-$2" |
 		grep -E "^linux-image-$release(\.[0-9]+)*(-[0-9]+|\+deb[0-9]+)*-amd64$" |
-		sort -V | tail -n 1
+		sort -V | tail -n 1 || true
 }
 
 # What installing a package would bring, of the packages whose name matches.
@@ -118,7 +118,7 @@ packages_with() {
 	local suite=$1 package=$2 pattern=$3
 
 	apt_in "$suite" apt-get install -s --no-install-recommends "$package" |
-		awk '$1 == "Inst" { print $2 }' | grep -E "$pattern"
+		awk '$1 == "Inst" { print $2 }' | grep -E "$pattern" | sort -u
 }
 
 # Downloads packages into the current directory.

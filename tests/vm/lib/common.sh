@@ -62,11 +62,9 @@ need_programs() {
 		die "missing on this machine; as root: apt-get install --no-install-recommends ${missing[*]}"
 }
 
-# Runs a function under the cache's lock: with_lock NAME FUNCTION [ARG...].
-# The descriptor is closed for programs that are started, so that one that
-# survives an interrupted run cannot keep the lock.
+# Runs a function under a lock of the cache: with_lock NAME FUNCTION [ARG...].
 with_lock() {
-	local name=$1 fd status=0
+	local name=$1 fd
 
 	shift
 	mkdir -p "$CACHE" || die "cannot create the cache directory $CACHE"
@@ -75,9 +73,9 @@ with_lock() {
 		say "waiting for another run that holds $CACHE/$name.lock"
 		flock "$fd"
 	fi
-	"$@" || status=$?
+	# Not followed by "|| ...": that would switch off "set -e" in there.
+	"$@"
 	exec {fd}>&-
-	return "$status"
 }
 
 # A fresh directory for work in progress, on the same file system as its final

@@ -11,7 +11,7 @@
 
 # To be raised when the way something is built changes, so that old caches are
 # rebuilt instead of half understood.
-readonly FORMAT=1
+readonly ROOT_FORMAT=2 KERNEL_FORMAT=2
 
 # What the initramfs loads before there is a root file system. virtio_blk and
 # virtio_console are left alone on purpose: tests load and unload them, and
@@ -53,7 +53,7 @@ root_key() {
 	local packages
 
 	packages=$(root_packages "$1") || exit
-	printf '%s %s %s\n' "$FORMAT" "$USERLAND_SUITE" "$(sort -u <<<"$packages" | hash_of)"
+	printf '%s %s %s\n' "$ROOT_FORMAT" "$USERLAND_SUITE" "$(sort -u <<<"$packages" | hash_of)"
 }
 
 # Writes a Debian tree as a tar file: bootstrap NAME TARFILE LOGFILE.
@@ -110,7 +110,7 @@ kernel_dir() {
 }
 
 kernel_key() {
-	printf '%s %s\n' "$FORMAT" \
+	printf '%s %s\n' "$KERNEL_FORMAT" \
 		"$(printf '%s\n' "${INITRD_MODULES[@]}" "${PRUNED_MODULES[@]}" | hash_of)"
 }
 
@@ -176,10 +176,16 @@ unpack_kernel() {
 		dpkg-deb -x "$deb" "$work/image"
 	done
 	dpkg-deb -f "$work"/image-debs/linux-image-*.deb Version >"$work/package-version"
-	cp "$work/image/boot/vmlinuz-$release" "$work/vmlinuz"
+	# Packages from before the merged /usr put the modules into /lib.
 	modules=$work/image/usr/lib/modules/$release
 	[[ -d $modules ]] || modules=$work/image/lib/modules/$release
-	[[ -d $modules ]] || die "no modules in the packages of $release"
+	[[ -d $modules/kernel ]] || die "no modules in the packages of $release"
+	if [[ -e $modules/vmlinuz ]]; then
+		mv "$modules/vmlinuz" "$work/vmlinuz"
+	else
+		mv "$work/image/boot/vmlinuz-$release" "$work/vmlinuz"
+	fi
+	[[ -e $modules/config ]] || mv "$work/image/boot/config-$release" "$modules/config"
 	mkdir -p "$work/modules/lib/modules"
 	mv "$modules" "$work/modules/lib/modules/"
 	modules=$work/modules/lib/modules/$release
