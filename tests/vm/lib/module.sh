@@ -4,36 +4,45 @@
 # Builds the kernel module against a cached kernel, in a copy of its sources
 # inside the toolchain tree. The source tree is only read.
 
+# Files that are sources, for find.
+readonly NOT_BUILT=(! -name '*.o' ! -name '*.ko' ! -name '*.cmd' ! -name '*.mod'
+	! -name '*.mod.c' ! -name 'Module.symvers' ! -name 'modules.order')
+
 module_dir() {
 	printf '%s\n' "$CACHE/build/$1"
 }
 
-# Runs a command in the toolchain tree. Without root a user namespace makes
-# chroot possible; its /dev is then the host's, as nodes cannot be created.
+# in_toolchain TREE COMMAND...: runs a command in a toolchain's tree. Without
+# root a user namespace makes
+# chroot possible.
 in_toolchain() {
-	local tree=$CACHE/toolchain/tree
+	local tree=$1 namespace=(--mount)
 
+	shift
 	need_programs unshare
-	# shellcheck disable=SC2016
 	set -- env -i PATH=/usr/sbin:/usr/bin HOME=/build LANG=C.UTF-8 "$@"
+	((EUID == 0)) || namespace+=(--map-root-user)
+	# objtool wants /proc, make and the compiler want /dev/null.
 	# shellcheck disable=SC2016
-	unshare --mount $( ((EUID == 0)) || echo --map-root-user) -- \
-		sh -c 'mount --rbind /dev "$0/dev" && exec chroot "$0" "$@"' "$tree" "$@"
+	unshare "${namespace[@]}" -- sh -c '
+		mount --rbind /dev "$0/dev" && mount --rbind /proc "$0/proc" && exec chroot "$0" "$@"
+	' "$tree" "$@"
 }
 
 # What the module is made of: its sources, the headers beside them, the way it
 # is built and the kernel.
 module_key() {
-	local source=$1 kernel=$2 parent
+	local source=$1 kernel=$2
+	local trees=("${source##*/}")
 
-	parent=$(dirname "$source")
-	{
-		cat "$(kernel_dir "$kernel")/release" "$CACHE/toolchain/.key"
+	(
+		cd "$(dirname "$source")"
+		[[ ! -d include ]] || trees+=(include)
+		cat "$(kernel_dir "$kernel")/release" "$(toolchain_dir "$kernel")/.key"
 		printf '%s\n' "$source" "${VM_MAKE_ARGS:-}"
-		cd "$parent" && find "${source##*/}" include -type f \
-			! -name '*.o' ! -name '*.ko' ! -name '*.cmd' ! -name '*.mod' ! -name '*.mod.c' \
-			-print0 2>/dev/null | LC_ALL=C sort -z | xargs -0r sha256sum
-	} | hash_of
+		find "${trees[@]}" -type f "${NOT_BUILT[@]}" -print0 |
+			LC_ALL=C sort -z | xargs -0r sha256sum
+	) | hash_of
 }
 
 build_module() {
@@ -48,24 +57,25 @@ build_module() {
 }
 
 build_module_locked() {
-	local kernel=$1 source=$2 key release work copy dir started=$SECONDS
+	local kernel=$1 source=$2 key release tree work copy dir started=$SECONDS
 	local -a arguments
 
 	key=$(module_key "$source" "$kernel")
-	is_published "$(module_dir "$kernel")" "$key" && return
+	! is_published "$(module_dir "$kernel")" "$key" || return 0
 	release=$(<"$(kernel_dir "$kernel")/release")
 	say "building ${source##*/} for $release"
 
-	copy=$CACHE/toolchain/tree/build/$kernel
+	tree=$(toolchain_dir "$kernel")/tree
+	copy=$tree/build/$kernel
 	remove_tree "$copy"
 	mkdir -p "$copy"
 	cp -a "$source" "$copy/"
-	find "$copy" \( -name '*.o' -o -name '*.ko' -o -name '*.cmd' -o -name '*.mod' \
-		-o -name '*.mod.c' \) -delete
+	# What somebody built in the source tree, for another kernel maybe.
+	find "$copy" -type f ! \( "${NOT_BUILT[@]}" \) -delete
 	dir=$(dirname "$source")/include
 	[[ -d $dir ]] && cp -a "$dir" "$copy/"
 	read -ra arguments <<<"${VM_MAKE_ARGS:-}"
-	in_toolchain make -s -j "$(nproc)" -C "/usr/src/linux-headers-$release" \
+	in_toolchain "$tree" make -s -j "$(nproc)" -C "/usr/src/linux-headers-$release" \
 		M="/build/$kernel/${source##*/}" CC=gcc HOSTCC=gcc \
 		CONFIG_DEBUG_INFO_BTF_MODULES= "${arguments[@]}" modules >&2 ||
 		die "the module does not build for $release"

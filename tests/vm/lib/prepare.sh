@@ -6,12 +6,12 @@
 #   roots/NAME/root.squashfs          user land ("base", "install")
 #   roots/NAME/busybox                for the initramfs
 #   kernels/K/{vmlinuz,release,...}   kernel, modules, headers, initramfs
-#   toolchain/tree                    compiler and headers, entered by chroot
+#   toolchain/SUITE/tree              compiler and headers, entered by chroot
 #   build/K                           our module, see module.sh
 
 # To be raised when the way something is built changes, so that old caches are
 # rebuilt instead of half understood.
-readonly ROOT_FORMAT=2 KERNEL_FORMAT=2
+readonly ROOT_FORMAT=2 KERNEL_FORMAT=3
 
 # What the initramfs loads before there is a root file system. virtio_blk and
 # virtio_console are left alone on purpose: tests load and unload them, and
@@ -49,16 +49,17 @@ root_packages() {
 	esac
 }
 
+# root_key NAME SUITE
 root_key() {
 	local packages
 
 	packages=$(root_packages "$1") || exit
-	printf '%s %s %s\n' "$ROOT_FORMAT" "$USERLAND_SUITE" "$(sort -u <<<"$packages" | hash_of)"
+	printf '%s %s %s\n' "$ROOT_FORMAT" "$2" "$(sort -u <<<"$packages" | hash_of)"
 }
 
-# Writes a Debian tree as a tar file: bootstrap NAME TARFILE LOGFILE.
+# Writes a Debian tree as a tar file: bootstrap NAME SUITE TARFILE LOGFILE.
 bootstrap() {
-	local name=$1 tar=$2 log=$3 options=$3.apt filter=()
+	local name=$1 suite=$2 tar=$3 log=$4 options=$4.apt filter=()
 
 	need_programs mmdebstrap apt-get
 	if ((EUID != 0)); then
@@ -73,12 +74,12 @@ bootstrap() {
 	mmdebstrap --variant=essential --format=tar --architectures=amd64 \
 		--aptopt="$options" "${filter[@]}" \
 		--include="$(root_packages "$name" | sort -u | paste -sd,)" \
-		"$USERLAND_SUITE" "$tar" "$(source_line "$USERLAND_SUITE")" >"$log" 2>&1 ||
+		"$suite" "$tar" "$(source_line "$suite")" >"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "mmdebstrap failed; the whole log: $log"; }
 }
 
 root_ready() {
-	is_published "$CACHE/roots/$1" "$(root_key "$1")"
+	is_published "$CACHE/roots/$1" "$(root_key "$1" "$USERLAND_SUITE")"
 }
 
 ensure_root() {
@@ -89,11 +90,11 @@ ensure_root() {
 build_root() {
 	local name=$1 work started=$SECONDS
 
-	root_ready "$name" && return
+	! root_ready "$name" || return 0
 	need_programs sqfstar
 	work=$(new_work_dir "root-$name")
 	say "building the $name user land (Debian $USERLAND_SUITE)"
-	bootstrap "$name" "$work/root.tar" "$work/log"
+	bootstrap "$name" "$USERLAND_SUITE" "$work/root.tar" "$work/log"
 	tar -xOf "$work/root.tar" ./usr/bin/busybox >"$work/busybox"
 	chmod 755 "$work/busybox"
 	# Not compressed: an emulated CPU is slower than any disk.
@@ -101,7 +102,7 @@ build_root() {
 		<"$work/root.tar" >>"$work/log" 2>&1 ||
 		{ tail -n 20 "$work/log" >&2; die "sqfstar failed"; }
 	rm -f "$work/root.tar"
-	publish "$work" "$CACHE/roots/$name" "$(root_key "$name")"
+	publish "$work" "$CACHE/roots/$name" "$(root_key "$name" "$USERLAND_SUITE")"
 	say "user land $name: $(du -h "$CACHE/roots/$name/root.squashfs" | cut -f1) in $((SECONDS - started)) s"
 }
 
@@ -128,7 +129,7 @@ ensure_kernel() {
 build_kernel() {
 	local kernel=$1 suite image="" work release started=$SECONDS
 
-	kernel_ready "$kernel" && return
+	! kernel_ready "$kernel" || return 0
 	need_programs apt-get dpkg-deb depmod modprobe mksquashfs cpio xz
 	for suite in $(suites_of_kernel "$kernel"); do
 		refresh_suite "$suite"
@@ -145,6 +146,7 @@ build_kernel() {
 	unpack_kernel "$release" "$work"
 	build_initrd "$release" "$work"
 	printf '%s\n' "$release" >"$work/release"
+	printf '%s\n' "$suite" >"$work/suite"
 	publish "$work" "$(kernel_dir "$kernel")" "$(kernel_key)"
 	say "kernel $kernel ($release) in $((SECONDS - started)) s"
 }
@@ -226,46 +228,63 @@ build_initrd() {
 	rm -rf "$tree" "$work/insmod.list"
 }
 
+# The kernel's own suite has the compiler and the pahole that it was built with:
+# an older compiler lacks attributes that the headers were configured for.
+# bookworm is the exception, one tree less and the compiler makes no difference.
+toolchain_suite() {
+	local suite
+
+	suite=$(<"$(kernel_dir "$1")/suite")
+	[[ $suite != bookworm ]] || suite=trixie
+	printf '%s\n' "$suite"
+}
+
+toolchain_dir() {
+	printf '%s\n' "$CACHE/toolchain/$(toolchain_suite "$1")"
+}
+
 toolchain_ready() {
-	is_published "$CACHE/toolchain" "$(root_key toolchain)"
+	is_published "$CACHE/toolchain/$1" "$(root_key toolchain "$1")"
 }
 
 ensure_toolchain() {
-	local kernel=$1
+	local kernel=$1 suite
 
 	ensure_kernel "$kernel"
-	toolchain_ready || with_lock prepare build_toolchain
+	suite=$(toolchain_suite "$kernel")
+	toolchain_ready "$suite" || with_lock prepare build_toolchain "$suite"
 	[[ -e $(headers_mark "$kernel") ]] || with_lock prepare add_headers "$kernel"
 }
 
 build_toolchain() {
-	local work started=$SECONDS
+	local suite=$1 work started=$SECONDS
 
-	toolchain_ready && return
-	work=$(new_work_dir toolchain)
-	say "building the tree to compile modules in (Debian $USERLAND_SUITE)"
-	bootstrap toolchain "$work/root.tar" "$work/log"
+	! toolchain_ready "$suite" || return 0
+	work=$(new_work_dir "toolchain-$suite")
+	say "building the tree to compile modules in (Debian $suite)"
+	bootstrap toolchain "$suite" "$work/root.tar" "$work/log"
 	mkdir "$work/tree"
 	tar -xf "$work/root.tar" -C "$work/tree" --no-same-owner --exclude='./dev/*'
-	mkdir -p "$work/tree/build" "$work/tree/dev"
+	mkdir -p "$work/tree/build" "$work/tree/dev" "$work/tree/proc"
 	rm -f "$work/root.tar"
-	publish "$work" "$CACHE/toolchain" "$(root_key toolchain)"
+	publish "$work" "$CACHE/toolchain/$suite" "$(root_key toolchain "$suite")"
 	say "toolchain in $((SECONDS - started)) s"
 }
 
 headers_mark() {
-	printf '%s\n' "$CACHE/toolchain/headers-$(<"$(kernel_dir "$1")/release")"
+	printf '%s\n' "$(toolchain_dir "$1")/headers-$(<"$(kernel_dir "$1")/release")"
 }
 
 add_headers() {
-	local kernel=$1 deb mark
+	local kernel=$1 tree mark deb
 
+	tree=$(toolchain_dir "$kernel")/tree
 	mark=$(headers_mark "$kernel")
-	[[ -e $mark ]] && return
+	[[ ! -e $mark ]] || return 0
 	say "unpacking the headers of kernel $kernel"
 	for deb in "$(kernel_dir "$kernel")"/header-debs/*.deb; do
 		dpkg-deb --fsys-tarfile "$deb" |
-			tar -x -C "$CACHE/toolchain/tree" --no-same-owner --keep-directory-symlink
+			tar -x -C "$tree" --no-same-owner --keep-directory-symlink
 	done
 	: >"$mark"
 }
