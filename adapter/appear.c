@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* Where a virtio device shows up once its driver has bound, and who uses it there. */
+#include <dirent.h>
+#include <errno.h>
+#include <glob.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "sysfs.h"
+
+#define BUS "/sys/bus/virtio/devices"
+
+static int find_pattern(const struct vloop_type *type, const char *virtio, char *ret_device,
+			size_t size)
+{
+	int ret = -ENOENT;
+
+	for (size_t i = 0; i < 2 && type->where[i] && ret; i++) {
+		char pattern[PATH_MAX];
+		glob_t found;
+
+		snprintf(pattern, sizeof(pattern), "%s" BUS "/%s/%s", sysfs_root, virtio,
+			 type->where[i]);
+		if (glob(pattern, 0, NULL, &found))
+			continue;
+		snprintf(ret_device, size, "%s%s", type->dev_prefix,
+			 strrchr(found.gl_pathv[0], '/') + 1);
+		globfree(&found);
+		ret = 0;
+	}
+	return ret;
+}
+
+/*
+ * The hwrng core numbers its virtio sources itself and does not say which virtio device is
+ * which: with one of them there is no doubt, with several only the node is certain.
+ */
+static int find_rng(char *ret_device, size_t size)
+{
+	char available[512];
+	char *word, *state = NULL;
+	char first[64] = "";
+	int n = 0;
+
+	if (sysfs_read(available, sizeof(available), "/sys/class/misc/hw_random/rng_available"))
+		return -ENOENT;
+	for (word = strtok_r(available, " ", &state); word; word = strtok_r(NULL, " ", &state)) {
+		if (strncmp(word, "virtio_rng", 10))
+			continue;
+		if (!n++)
+			snprintf(first, sizeof(first), "%s", word);
+	}
+	if (!n)
+		return -ENOENT;
+	if (n == 1)
+		snprintf(ret_device, size, "/dev/hwrng (%s)", first);
+	else
+		snprintf(ret_device, size, "/dev/hwrng");
+	return 0;
+}
+
+/* The hvc number of a port is in debugfs only, where that is mounted and readable. */
+static void prefer_hvc(char *device, size_t size)
+{
+	char path[PATH_MAX], line[SYSFS_TEXT];
+	FILE *file;
+	int hvc;
+
+	snprintf(path, sizeof(path), "%s/sys/kernel/debug/virtio-ports/%s", sysfs_root,
+		 strrchr(device, '/') + 1);
+	file = fopen(path, "re");
+	if (!file)
+		return;
+	while (fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "console_vtermno: %d", &hvc) != 1)
+			continue;
+		/* Ports that are no console have number 0 too; the first real one has 1. */
+		if (hvc > 0)
+			snprintf(device, size, "/dev/hvc%d", hvc - 1);
+		break;
+	}
+	fclose(file);
+}
+
+int sysfs_kernel_device(const struct vloop_type *type, const char *virtio, char *ret_device,
+			size_t size)
+{
+	char driver[SYSFS_TEXT];
+	int ret;
+
+	if (type->where[0]) {
+		ret = find_pattern(type, virtio, ret_device, size);
+		if (!ret && type->id == 3)
+			prefer_hvc(ret_device, size);
+		return ret;
+	}
+	if (sysfs_driver(virtio, driver, sizeof(driver)))
+		return -ENOENT;
+	switch (type->id) {
+	case 4:
+		return find_rng(ret_device, size);
+	case 19:
+		snprintf(ret_device, size, "/dev/vsock");
+		return 0;
+	default:
+		snprintf(ret_device, size, "%s", virtio);
+		return 0;
+	}
+}
+
+/* A mount of the disk or of a partition, by major:minor: names can be anything. */
+static bool is_mounted(const char *number, char *ret_user, size_t size)
+{
+	char path[PATH_MAX], line[4096], dev[32], where[1024];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/proc/self/mountinfo", sysfs_root);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%*d %*d %31s %*s %1023s", dev, where) != 2 || strcmp(dev, number))
+			continue;
+		snprintf(ret_user, size, "mounted on %s", where);
+		found = true;
+	}
+	fclose(file);
+	return found;
+}
+
+static bool is_swap(const char *disk, char *ret_user, size_t size)
+{
+	char path[PATH_MAX], line[4096], file_name[1024];
+	bool found = false;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "%s/proc/swaps", sysfs_root);
+	file = fopen(path, "re");
+	if (!file)
+		return false;
+	while (!found && fgets(line, sizeof(line), file)) {
+		if (sscanf(line, "%1023s", file_name) != 1 || strncmp(file_name, "/dev/", 5) ||
+		    strcmp(file_name + 5, disk))
+			continue;
+		snprintf(ret_user, size, "in use as swap");
+		found = true;
+	}
+	fclose(file);
+	return found;
+}
+
+static bool has_holder(const char *directory, char *ret_user, size_t size)
+{
+	char path[PATH_MAX];
+	glob_t found;
+
+	snprintf(path, sizeof(path), "%s/holders/*", directory);
+	if (glob(path, 0, NULL, &found))
+		return false;
+	snprintf(ret_user, size, "in use by %s", strrchr(found.gl_pathv[0], '/') + 1);
+	globfree(&found);
+	return true;
+}
+
+/* @directory: of a disk or of one of its partitions, in sysfs, with the root in front */
+static bool block_in_use(const char *directory, char *ret_user, size_t size)
+{
+	const char *disk = strrchr(directory, '/') + 1;
+	char number[32];
+
+	if (sysfs_read(number, sizeof(number), "%s/dev", directory + strlen(sysfs_root)))
+		return false;
+	return is_mounted(number, ret_user, size) || is_swap(disk, ret_user, size) ||
+	       has_holder(directory, ret_user, size);
+}
+
+bool sysfs_in_use(const struct vloop_type *type, const char *virtio, char *ret_user,
+		  size_t size)
+{
+	static const char *const levels[] = {"block/*", "block/*/*[0-9]"};
+	bool used = false;
+
+	if (type->id != 2)
+		return false;
+	for (size_t level = 0; level < 2 && !used; level++) {
+		char pattern[PATH_MAX];
+		glob_t found;
+
+		snprintf(pattern, sizeof(pattern), "%s" BUS "/%s/%s", sysfs_root, virtio,
+			 levels[level]);
+		if (glob(pattern, 0, NULL, &found))
+			continue;
+		for (size_t i = 0; i < found.gl_pathc && !used; i++)
+			used = block_in_use(found.gl_pathv[i], ret_user, size);
+		globfree(&found);
+	}
+	return used;
+}

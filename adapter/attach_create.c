@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vloop attach, before the device exists: does this back-end fit, and what shall it be? */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/sysinfo.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <linux/virtio_config.h>
+#include <linux/virtio_ring.h>
+
+#include "attach.h"
+
+#define BIT(n)	       (1ULL << (n))
+#define BLK_READ_ONLY  5
+#define NET_MAC	       5
+#define CONNECT_STEP_MS 50
+
+/* virtio_net features that do nothing without the control queue (virtio 1.3, 5.1.3.1). */
+#define NET_CONTROL                                                                                \
+	(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(52) |  \
+	 BIT(53) | BIT(57) | BIT(60))
+
+/* More bits of others than this, and it is another type; fewer may be a newer version. */
+#define STRANGE_FEATURES_MAX 2
+
+const char *attach_source(const struct attach *attach)
+{
+	return attach->options->socket ? attach->options->socket : "the given descriptor";
+}
+
+static bool worth_waiting(int error)
+{
+	return error == -ENOENT || error == -ECONNREFUSED || error == -EAGAIN;
+}
+
+static int connect_first(struct attach *attach)
+{
+	const struct attach_options *options = attach->options;
+	uint64_t deadline = now_ms() + (uint64_t)options->wait_socket_ms;
+	int ret;
+
+	if (options->fd >= 0) {
+		backend_adopt(&attach->backend, options->fd);
+		return 0;
+	}
+	for (;;) {
+		ret = backend_connect(&attach->backend, options->socket);
+		if (!worth_waiting(ret) || now_ms() >= deadline)
+			return ret;
+		nanosleep(&(struct timespec){.tv_nsec = CONNECT_STEP_MS * 1000000L}, NULL);
+	}
+}
+
+static enum vloop_exit check_features(struct attach *attach)
+{
+	const char *name = attach->type->name;
+	uint64_t strange = type_unknown_features(attach->type, attach->backend.features);
+
+	if (!(attach->backend.features & BIT(VIRTIO_F_VERSION_1))) {
+		msg_error("%s: it does not offer VIRTIO_F_VERSION_1 (features 0x%" PRIx64 "); only "
+			  "back-ends of virtio 1.0 and later can be attached",
+			  attach_source(attach), attach->backend.features);
+		return EXIT_MISFIT;
+	}
+	if (!strange)
+		return EXIT_OK;
+	if (__builtin_popcountll(strange) <= STRANGE_FEATURES_MAX || attach->options->force) {
+		msg_warn("%s: it offers features that this program does not know for %s: 0x%" PRIx64,
+			 attach_source(attach), name, strange);
+		return EXIT_OK;
+	}
+	msg_error("%s: it offers features that no %s device has (0x%" PRIx64 "): it is of another "
+		  "type; 'vloop probe' shows more, --force attaches it all the same",
+		  attach_source(attach), name, strange);
+	return EXIT_MISFIT;
+}
+
+int attach_fetch_config(struct attach *attach, struct config_space *ret_config)
+{
+	int ret = backend_get_config(&attach->backend, attach->type, ret_config);
+
+	if (ret == -ENODATA)
+		ret = config_make_up(attach->type, &attach->options->config, ret_config);
+	if (!ret)
+		config_set_queues(attach->type, attach->nqueues, ret_config);
+	return ret;
+}
+
+/* The most queues that this back-end can have as a device of its type. */
+static uint64_t queue_limit(const struct attach *attach, const struct config_space *config)
+{
+	const struct vloop_type *type = attach->type;
+	uint64_t told = attach->backend.queue_max;
+	uint64_t has = config_request_queues(type, attach->backend.features, config);
+	uint64_t most;
+
+	switch (type->id) {
+	case 1:
+		/* Counted in pairs by all sides; the control queue is behind the last one. */
+		return 2 * (told && told < has ? told : has) + 1;
+	case 3:
+		return told ? told : VLB_QUEUES_MAX;
+	default:
+		most = type->count_size ? type->queues_fixed + has : type->queues;
+		return told && told < most ? told : most;
+	}
+}
+
+/* How many queues the device is made with; the driver may use fewer. */
+static enum vloop_exit choose_queues(struct attach *attach, const struct config_space *config)
+{
+	const struct vloop_type *type = attach->type;
+	uint64_t most = queue_limit(attach, config), n = type->queues;
+
+	if (type->flags & TYPE_PER_CPU)
+		n = type->queues_fixed + (uint64_t)get_nprocs();
+	if (n > most)
+		n = most;
+	if (n > VLB_QUEUES_MAX)
+		n = VLB_QUEUES_MAX;
+	if (attach->options->queues)
+		n = attach->options->queues;
+	if (n > most) {
+		msg_error("%s: --queues %" PRIu64 ", but it has %" PRIu64, attach_source(attach), n,
+			  most);
+		return EXIT_MISFIT;
+	}
+	if (n <= type->queues_fixed) {
+		msg_error("%s: %" PRIu64 " queues, but a %s device needs %u at least",
+			  attach_source(attach), n, type->name, type->queues_fixed + 1);
+		return EXIT_MISFIT;
+	}
+	attach->nqueues = (uint32_t)n;
+	return EXIT_OK;
+}
+
+static void choose_features(struct attach *attach)
+{
+	const struct attach_options *options = attach->options;
+	uint64_t features = attach->backend.features;
+
+	features &= ~BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	/* It would make the back-end ask for an IOTLB that nobody serves. */
+	features &= ~BIT(VIRTIO_F_ACCESS_PLATFORM);
+	if (options->no_event_idx)
+		features &= ~BIT(VIRTIO_RING_F_EVENT_IDX);
+	if (options->no_indirect)
+		features &= ~BIT(VIRTIO_RING_F_INDIRECT_DESC);
+	if (attach->type->id == 2 && options->read_only)
+		features |= BIT(BLK_READ_ONLY);
+	if (attach->type->id == 1) {
+		if (options->config.has_mac)
+			features |= BIT(NET_MAC);
+		/* Back-ends offer these for front-ends that serve the control queue themselves. */
+		if (attach->nqueues % 2 == 0)
+			features &= ~NET_CONTROL;
+	}
+	attach->features = features;
+}
+
+enum vloop_exit attach_learn(struct attach *attach)
+{
+	struct config_space config = {0};
+	enum vloop_exit result;
+	int ret;
+
+	ret = connect_first(attach);
+	if (!ret)
+		ret = backend_negotiate(&attach->backend);
+	if (ret) {
+		msg_error("%s: %s", attach_source(attach), attach->backend.problem);
+		return EXIT_BACKEND;
+	}
+	result = check_features(attach);
+	if (result)
+		return result;
+	ret = backend_get_config(&attach->backend, attach->type, &config);
+	if (ret == -ENODATA) {
+		ret = config_make_up(attach->type, &attach->options->config, &config);
+		if (ret && attach->type->id == 26) {
+			msg_error("%s: it has no config space: give the file system's --tag",
+				  attach_source(attach));
+			return EXIT_USAGE;
+		}
+	}
+	if (ret) {
+		msg_error("%s: %s; is it a %s back-end?", attach_source(attach),
+			  attach->backend.problem, attach->type->name);
+		return ret == -ENODATA || ret == -EMSGSIZE ? EXIT_MISFIT : EXIT_BACKEND;
+	}
+	result = choose_queues(attach, &config);
+	if (result)
+		return result;
+	config_set_queues(attach->type, attach->nqueues, &config);
+	attach->config = config;
+	choose_features(attach);
+	attach->linked = true;
+	return EXIT_OK;
+}
+
+static enum vloop_exit create_error(struct attach *attach, int error,
+				    const struct vlb_create *create)
+{
+	const char *type = attach->type->name;
+
+	switch (-error) {
+	case EEXIST:
+		msg_error("the name '%s' is in use; 'vloop list' shows by whom", attach->name);
+		return EXIT_EXISTS;
+	case EPROTONOSUPPORT:
+		msg_error("the kernel module does not take %s devices", type);
+		return EXIT_MISFIT;
+	case EPROTO:
+		msg_error("%s: the kernel misses VIRTIO_F_VERSION_1", attach_source(attach));
+		return EXIT_MISFIT;
+	case EPERM:
+	case EACCES:
+		msg_error("no permission to make a %s device: run as root, or see the policy of "
+			  "the module in virtio-loopback(4)", type);
+		return EXIT_RIGHTS;
+	case EMFILE:
+		msg_error("the module's limit on the number of devices is reached "
+			  "(virtio-loopback(4))");
+		return EXIT_FAIL;
+	case ENOSPC:
+		msg_error("a pool of %" PRIu64 " bytes is too small for %u queues: give --pool %"
+			  PRIu64 " at least, or smaller queues (--queue-size)",
+			  (uint64_t)create->pool_len, attach->nqueues,
+			  (uint64_t)create->out_pool_min);
+		return EXIT_MEMORY;
+	case ENOMEM:
+		msg_error("no memory for device '%s'", attach->name);
+		return EXIT_MEMORY;
+	default:
+		msg_error("making device '%s': %s", attach->name, strerror(-error));
+		return EXIT_FAIL;
+	}
+}
+
+static int try_create(struct attach *attach, struct vlb_create *create, const char *name)
+{
+	memset(create->name, 0, sizeof(create->name));
+	memcpy(create->name, name, strnlen(name, sizeof(create->name) - 1));
+	memcpy(attach->name, create->name, sizeof(attach->name));
+	return kdev_create(&attach->kdev, create);
+}
+
+/* Without a name: the first free of blk0, blk1 ... Others may be looking for theirs too. */
+static int create_named(struct attach *attach, struct vlb_create *create)
+{
+	char name[VLB_NAME_MAX];
+	int ret = -EEXIST;
+
+	if (attach->options->name)
+		return try_create(attach, create, attach->options->name);
+	for (unsigned int i = 0; i < 10000 && ret == -EEXIST; i++) {
+		snprintf(name, sizeof(name), "%s%u", attach->type->name, i);
+		ret = try_create(attach, create, name);
+	}
+	return ret;
+}
+
+#define HUGE_PAGE (2ULL << 20)
+
+enum vloop_exit attach_create(struct attach *attach)
+{
+	const struct attach_options *options = attach->options;
+	struct vlb_create create = {
+		.type = attach->type->id,
+		.vendor = 0x564c4f4f, /* "VLOO" */
+		.features = attach->features,
+		.nqueues = attach->nqueues,
+		.queue_size = options->queue_size,
+		.driver_queue_size = options->queue_size,
+		.config_len = attach->config.len,
+		.timeout_ms = (uint32_t)options->timeout_ms,
+		.config = (uintptr_t)attach->config.bytes,
+		.pool_len = options->pool,
+	};
+	uint64_t unit = options->hugepages ? HUGE_PAGE : (uint64_t)sysconf(_SC_PAGESIZE);
+	int ret;
+
+	if (options->hugepages && !create.pool_len) {
+		struct vlb_type_info info;
+
+		ret = kdev_type_info(&attach->kdev, attach->type->id, &info);
+		if (ret)
+			return create_error(attach, ret, &create);
+		create.pool_len = info.out_pool_default +
+				  (attach->nqueues - 1) * info.out_pool_per_queue;
+	}
+	create.pool_len = (create.pool_len + unit - 1) / unit * unit;
+	ret = create_named(attach, &create);
+	if (ret)
+		return create_error(attach, ret, &create);
+	attach->pool_len = create.out_pool_len;
+	return EXIT_OK;
+}

@@ -1,0 +1,285 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The connection of a device to its back-end, over the lives of several back-ends.
+ *
+ *              link_reconnect()                       VLB_IOC_START
+ *   not linked ---------------> linked, not started ----------------> started
+ *       ^                          |        ^                           |
+ *       |        link_lost()       |        |       link_reset()        |
+ *       +--------------------------+        +---------------------------+
+ *       +---------------------------------------------------------------+
+ *
+ * A session is set up when there is both a link and a driver that is ready, whichever comes
+ * last. In the kernel, cutting comes before talking: link_lost() stops the session first.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "attach.h"
+
+#define DELAY_FIRST_MS 50
+#define DELAY_MAX_MS   1000
+
+/*
+ * A peer that stays away, or comes back unfit every second, is worth one line and not one
+ * per try.
+ */
+static void complain(struct attach *attach, const char *problem)
+{
+	if (!strcmp(attach->complaint, problem))
+		return;
+	snprintf(attach->complaint, sizeof(attach->complaint), "%s", problem);
+	msg_warn("back-end %s: %s", attach_source(attach), problem);
+}
+
+static void schedule_reconnect(struct attach *attach)
+{
+	if (!attach->reconnect_delay_ms)
+		attach->reconnect_delay_ms = DELAY_FIRST_MS;
+	attach->reconnect_at = now_ms() + attach->reconnect_delay_ms;
+	attach->reconnect_delay_ms *= 2;
+	if (attach->reconnect_delay_ms > DELAY_MAX_MS)
+		attach->reconnect_delay_ms = DELAY_MAX_MS;
+}
+
+static void stop_kernel(struct attach *attach)
+{
+	const bool fail = attach->options->policy != ON_DISCONNECT_WAIT;
+	int ret;
+
+	attach->started = false;
+	if (attach->removed)
+		return;
+	ret = kdev_stop(&attach->kdev, fail ? VLB_STOP_FAIL : 0);
+	/* EBADFD: there was no session. ENODEV: the device is gone already. */
+	if (ret && ret != -EBADFD && ret != -ENODEV)
+		msg_error("stopping the session: %s", strerror(-ret));
+}
+
+void link_lost(struct attach *attach, const char *reason)
+{
+	const enum disconnect_policy policy = attach->options->policy;
+
+	stop_kernel(attach);
+	complain(attach, reason);
+	backend_close(&attach->backend);
+	session_free(&attach->session);
+	attach->linked = false;
+	if (policy == ON_DISCONNECT_REMOVE && !attach->removing) {
+		msg_error("removing the device, since its back-end is gone");
+		attach->result = EXIT_BACKEND;
+		kdev_remove(&attach->kdev);
+		attach->removing = true;
+		return;
+	}
+	if (policy == ON_DISCONNECT_REMOVE)
+		return;
+	supervise_notify("STATUS=Waiting for the back-end: %s", reason);
+	schedule_reconnect(attach);
+}
+
+static void start_failed(struct attach *attach, int error)
+{
+	switch (-error) {
+	case ESTALE:
+	case ENODEV:
+	case EBADFD:
+		/* The driver went on meanwhile: an event that says how is on its way. */
+		return;
+	case ENOMEM:
+		msg_error("the kernel cannot pin a pool of %" PRIu64 " bytes: raise "
+			  "RLIMIT_MEMLOCK ('ulimit -l', LimitMEMLOCK=), or give a smaller --pool",
+			  attach->pool_len);
+		attach_fail(attach, EXIT_MEMORY);
+		return;
+	case EMFILE:
+		msg_error("too many open files: raise RLIMIT_NOFILE ('ulimit -n', LimitNOFILE=)");
+		attach_fail(attach, EXIT_MEMORY);
+		return;
+	default:
+		msg_error("setting up rings in a pool of %" PRIu64 " bytes: %s", attach->pool_len,
+			  strerror(-error));
+		attach_fail(attach, EXIT_FAIL);
+	}
+}
+
+void link_start_session(struct attach *attach)
+{
+	const struct session_plan plan = {
+		.nqueues = attach->nqueues,
+		.pool_len = attach->pool_len,
+		.hugepages = attach->options->hugepages,
+		.call_eventfd = attach->options->call_eventfd,
+		.epoch = attach->epoch,
+	};
+	int ret;
+
+	if (!attach->linked || !attach->driver_ok || attach->started)
+		return;
+	session_free(&attach->session);
+	ret = session_prepare(&attach->session, &attach->kdev, &plan);
+	if (ret) {
+		start_failed(attach, ret);
+		return;
+	}
+	ret = session_offer(&attach->session, &attach->backend, attach->driver_features);
+	if (ret) {
+		link_lost(attach, attach->backend.problem);
+		return;
+	}
+	ret = kdev_start(&attach->kdev, attach->epoch);
+	if (ret) {
+		start_failed(attach, ret);
+		return;
+	}
+	attach->started = true;
+	attach->reconnect_delay_ms = 0;
+	if (*attach->complaint) {
+		msg_info("back-end %s: serving again", attach_source(attach));
+		*attach->complaint = 0;
+	}
+	supervise_notify("STATUS=Serving");
+	msg_debug("session of epoch %u started, features 0x%" PRIx64, attach->epoch,
+		  attach->driver_features);
+}
+
+void link_reset(struct attach *attach)
+{
+	int ret;
+
+	attach->started = false;
+	attach->driver_ok = false;
+	if (!attach->linked)
+		return;
+	/* The kernel has cut the session already; this only tells the back-end. */
+	ret = session_end(&attach->session, &attach->backend);
+	if (ret) {
+		link_lost(attach, attach->backend.problem);
+		return;
+	}
+	session_free(&attach->session);
+}
+
+/* May this back-end stand in for the one that the device was made for? */
+static const char *check_successor(struct attach *attach, struct config_space *config)
+{
+	static char text[160];
+	uint64_t needed = attach->driver_ok ? attach->driver_features : attach->features;
+	uint64_t missing;
+	int ret;
+
+	/* What --read-only and --mac added never came from a back-end. */
+	if (attach->options->read_only)
+		needed &= ~(1ULL << 5);
+	if (attach->options->config.has_mac)
+		needed &= ~(1ULL << 5);
+	missing = needed & ~attach->backend.features;
+	if (missing) {
+		snprintf(text, sizeof(text), "it lacks features that the device was attached with "
+					     "(0x%" PRIx64 ")", missing);
+		return text;
+	}
+	if (attach->backend.queue_max && attach->type->id != 1 &&
+	    attach->backend.queue_max < attach->nqueues) {
+		snprintf(text, sizeof(text), "it has %" PRIu64 " queues, the device was attached "
+					     "with %u", attach->backend.queue_max, attach->nqueues);
+		return text;
+	}
+	ret = attach_fetch_config(attach, config);
+	return ret ? attach->backend.problem : NULL;
+}
+
+static void update_config(struct attach *attach, const struct config_space *config)
+{
+	int ret;
+
+	if (!memcmp(config, &attach->config, sizeof(*config)))
+		return;
+	attach->config = *config;
+	ret = kdev_config(&attach->kdev, config->bytes, config->len, VLB_CONFIG_NOTIFY);
+	if (ret && ret != -ENODEV)
+		msg_error("telling the driver about the new configuration: %s", strerror(-ret));
+}
+
+void link_reconnect(struct attach *attach)
+{
+	struct backend *backend = &attach->backend;
+	struct config_space config = {0};
+	const char *unfit;
+
+	attach->reconnect_at = 0;
+	if (backend_connect(backend, attach->options->socket) || backend_negotiate(backend)) {
+		complain(attach, backend->problem);
+		backend_close(backend);
+		schedule_reconnect(attach);
+		return;
+	}
+	unfit = check_successor(attach, &config);
+	if (unfit) {
+		complain(attach, unfit);
+		backend_close(backend);
+		schedule_reconnect(attach);
+		return;
+	}
+	attach->linked = true;
+	update_config(attach, &config);
+	link_start_session(attach);
+}
+
+void link_config_changed(struct attach *attach)
+{
+	struct config_space config = {0};
+
+	attach->backend.config_changed = false;
+	if (attach_fetch_config(attach, &config))
+		link_lost(attach, attach->backend.problem);
+	else
+		update_config(attach, &config);
+}
+
+/* Forward a write and read the result back: for many types it decides what comes next. */
+static int forward_write(struct attach *attach, const struct vlb_event *event,
+			 struct config_space *config)
+{
+	struct backend *backend = &attach->backend;
+	const int bound = backend->timeout_ms;
+	int ret;
+
+	if (event->len > sizeof(event->data))
+		return -EPROTO;
+	if (!attach->linked)
+		return -ENOTCONN;
+	/* Two messages within the time that the kernel waits for our answer. */
+	backend->timeout_ms = bound / 3;
+	ret = backend_set_config(backend, event->offset, event->data, event->len);
+	if (!ret)
+		ret = attach_fetch_config(attach, config);
+	backend->timeout_ms = bound;
+	return ret;
+}
+
+void link_config_write(struct attach *attach, const struct vlb_event *event)
+{
+	struct config_space config = {0};
+	int ret = forward_write(attach, event, &config);
+	int told;
+
+	if (!ret)
+		attach->config = config;
+	if (event->id && ret)
+		told = kdev_answer(&attach->kdev, event->id, EIO, 0, NULL, 0);
+	else if (event->id)
+		told = kdev_answer(&attach->kdev, event->id, 0, 0, config.bytes, config.len);
+	else
+		told = ret ? 0 : kdev_config(&attach->kdev, config.bytes, config.len, 0);
+	/* ENOENT: the kernel has stopped waiting. It says so itself. */
+	if (told && told != -ENOENT && told != -ENODEV)
+		msg_error("answering a write to the config space: %s", strerror(-told));
+	if (ret == -EREMOTEIO || ret == -ENODATA)
+		msg_warn("a write of the driver to its config space (offset %u, %u bytes): %s",
+			 event->offset, event->len, attach->backend.problem);
+	else if (ret && attach->linked)
+		link_lost(attach, attach->backend.problem);
+}

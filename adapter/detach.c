@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vloop detach: remove a device by its name or by its kernel device. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "kdev.h"
+#include "parse.h"
+#include "sysfs.h"
+
+#define CLASS	      "/sys/class/virtio-loopback"
+#define OPEN_BOUND_MS 2000
+
+/*
+ * An exclusive open tells users in other mount namespaces too. It can hang for as long as the
+ * disk does, so a child tries it; if it has not come back in time we know nothing, and a disk
+ * that hangs is what people detach.
+ */
+static bool claimed(const char *device)
+{
+	int fds[2], status = 0;
+	struct pollfd wait;
+	pid_t child;
+
+	if (pipe2(fds, O_CLOEXEC) < 0)
+		return false;
+	child = fork();
+	if (!child) {
+		int fd = open(device, O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+
+		_exit(fd < 0 && errno == EBUSY);
+	}
+	close(fds[1]);
+	wait = (struct pollfd){.fd = fds[0], .events = POLLIN};
+	/* The child's end of the pipe closes with it. */
+	if (child > 0 && poll(&wait, 1, OPEN_BOUND_MS) > 0)
+		waitpid(child, &status, 0);
+	else if (child > 0)
+		kill(child, SIGKILL);
+	close(fds[0]);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+static bool in_use(const char *name, char *ret_user, size_t size)
+{
+	const struct vloop_type *type =
+		type_by_id((uint32_t)sysfs_number(0, CLASS "/%s/type_id", name));
+	char virtio[SYSFS_TEXT], device[SYSFS_TEXT];
+
+	if (!type || type->id != 2 || sysfs_virtio(name, virtio, sizeof(virtio)))
+		return false;
+	if (sysfs_in_use(type, virtio, ret_user, size))
+		return true;
+	if (sysfs_kernel_device(type, virtio, device, sizeof(device)) || !claimed(device))
+		return false;
+	snprintf(ret_user, size, "in use (%s cannot be opened exclusively)", device);
+	return true;
+}
+
+static enum vloop_exit explain(const char *name, int error, uint64_t timeout_s)
+{
+	switch (-error) {
+	case ENOENT:
+	case ENODEV:
+		msg_error("no device '%s'; 'vloop list' shows what there is", name);
+		return EXIT_ABSENT;
+	case EPERM:
+	case EACCES:
+		msg_error("device '%s' belongs to another user", name);
+		return EXIT_RIGHTS;
+	case ETIMEDOUT:
+		msg_error("device '%s' is not gone after %u s; its removal goes on, --force fails "
+			  "its requests", name, (unsigned int)timeout_s);
+		return EXIT_TIMEOUT;
+	case EINTR:
+		msg_error("interrupted; the removal of '%s' goes on", name);
+		return EXIT_TIMEOUT;
+	default:
+		msg_error("detaching '%s': %s", name, strerror(-error));
+		return EXIT_FAIL;
+	}
+}
+
+static int detach(const char *text, bool force, uint64_t timeout_s)
+{
+	char name[VLB_NAME_MAX], user[2 * SYSFS_TEXT];
+	struct kdev kdev;
+	int ret = kdev_open(&kdev);
+
+	if (ret)
+		return (int)kdev_open_error(ret);
+	ret = sysfs_find(text, name, sizeof(name));
+	if (ret) {
+		kdev_close(&kdev);
+		return (int)explain(text, -ENOENT, timeout_s);
+	}
+	if (!force && in_use(name, user, sizeof(user))) {
+		msg_error("device '%s' is %s; release it first, or detach it with --force", name,
+			  user);
+		kdev_close(&kdev);
+		return EXIT_BUSY;
+	}
+	ret = kdev_detach(&kdev, name, (uint32_t)timeout_s * 1000, force ? VLB_DETACH_FORCE : 0);
+	kdev_close(&kdev);
+	return ret ? (int)explain(name, ret, timeout_s) : EXIT_OK;
+}
+
+static int run_detach(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"force", no_argument, NULL, 'f'},
+		{"timeout", required_argument, NULL, 't'},
+		{0},
+	};
+	uint64_t timeout_s = 60;
+	bool force = false;
+	int c;
+
+	optind = 1;
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == 'f')
+			force = true;
+		else if (c != 't')
+			return usage_error("detach", "unknown option");
+		else if (vl_parse_u64(optarg, 0, 86400, &timeout_s))
+			return usage_error("detach", "--timeout wants seconds, not '%s'", optarg);
+	}
+	if (argc - optind != 1)
+		return usage_error("detach", "expected one NAME");
+	return detach(argv[optind], force, timeout_s);
+}
+
+const struct subcommand cmd_detach = {
+	.name = "detach",
+	.run = run_detach,
+	.summary = "remove a device",
+	.help = "Usage: vloop detach [OPTION...] NAME\n"
+		"\n"
+		"Remove a device and wait until it is gone. NAME is its name, or its kernel\n"
+		"device (/dev/vda, vda, virtio3). A disk that is in use is not removed.\n"
+		"\n"
+		"  --force            remove it even so, and fail its requests at once\n"
+		"  --timeout SECONDS  longest wait (60); the removal goes on after it\n",
+};

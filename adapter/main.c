@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vloop: vhost-user back-ends as devices of this kernel. Chooses the subcommand. */
+#include <stdio.h>
+#include <string.h>
+
+#include "vloop.h"
+
+static const struct subcommand *const subcommands[] = {
+	&cmd_attach, &cmd_detach, &cmd_list, &cmd_show, &cmd_stats, &cmd_probe,
+};
+
+#define NSUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))
+
+static void print_help(void)
+{
+	printf("Usage: vloop SUBCOMMAND [OPTION...] ...\n"
+	       "\n"
+	       "Make a vhost-user back-end a device of this kernel.\n"
+	       "\n");
+	for (size_t i = 0; i < NSUBCOMMANDS; i++)
+		printf("  %-8s %s\n", subcommands[i]->name, subcommands[i]->summary);
+	printf("\n"
+	       "  vloop SUBCOMMAND --help    the options of one subcommand\n"
+	       "  vloop --version\n"
+	       "\n"
+	       "Manual: vloop(1)\n");
+}
+
+int main(int argc, char **argv)
+{
+	msg_setup(false);
+	if (argc < 2)
+		return usage_error(NULL, "no subcommand given");
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		print_help();
+		return EXIT_OK;
+	}
+	if (!strcmp(argv[1], "--version")) {
+		printf("vloop %s\n", VLOOP_VERSION);
+		return EXIT_OK;
+	}
+	for (size_t i = 0; i < NSUBCOMMANDS; i++) {
+		const struct subcommand *sub = subcommands[i];
+
+		if (strcmp(argv[1], sub->name))
+			continue;
+		if (argc > 2 && !strcmp(argv[2], "--help")) {
+			fputs(sub->help, stdout);
+			return EXIT_OK;
+		}
+		return sub->run(argc - 1, argv + 1);
+	}
+	return usage_error(NULL, "no subcommand '%s'", argv[1]);
+}
