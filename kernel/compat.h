@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Differences between Linux 6.1 and 7.2; no other file asks for a version. */
+#ifndef VLB_COMPAT_H
+#define VLB_COMPAT_H
+
+#include <linux/eventfd.h>
+#include <linux/kthread.h>
+#include <linux/version.h>
+#include <linux/virtio_config.h>
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0)
+#include <asm/unaligned.h>
+#else
+#include <linux/unaligned.h>
+#endif
+
+#ifndef __counted_by
+#define __counted_by(member)
+#endif
+
+static inline void vlb_eventfd_signal(struct eventfd_ctx *ctx)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)
+	eventfd_signal(ctx, 1);
+#else
+	eventfd_signal(ctx);
+#endif
+}
+
+static inline struct kthread_worker *vlb_run_worker(const char *name)
+{
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 14, 0)
+	return kthread_create_worker(0, "vlb-%s", name);
+#else
+	return kthread_run_worker(0, "vlb-%s", name);
+#endif
+}
+
+/* One queue that a driver asks for in find_vqs(). */
+struct vlb_vq_info {
+	vq_callback_t *callback;
+	const char *name;
+	bool ctx;
+};
+
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 11, 0)
+#define VLB_FIND_VQS_ARGS						\
+	unsigned int nvqs, struct virtqueue *vqs[],			\
+	vq_callback_t *callbacks[], const char * const names[],		\
+	const bool *ctx, struct irq_affinity *desc
+#define vlb_vq_info_at(i)						\
+	((struct vlb_vq_info){ callbacks[i], names[i], ctx ? ctx[i] : false })
+#else
+#define VLB_FIND_VQS_ARGS						\
+	unsigned int nvqs, struct virtqueue *vqs[],			\
+	struct virtqueue_info vqs_info[], struct irq_affinity *desc
+#define vlb_vq_info_at(i)						\
+	((struct vlb_vq_info){ vqs_info[i].callback, vqs_info[i].name, vqs_info[i].ctx })
+#endif
+
+#endif

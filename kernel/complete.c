@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From the back-end's used ring to the driver's. */
+#include "trace.h"
+#include "vlb.h"
+
+/* Requests given back to the driver under one lock. */
+#define BATCH	16
+
+struct done {
+	u32 len;
+	u16 id;
+};
+
+/**
+ * vlb_ring_free - give back what a request holds in its ring
+ * @ring: the ring, with the lock of its queue
+ * @req: the request
+ * @id: its id
+ */
+void vlb_ring_free(struct vlb_ring *ring, struct vlb_request *req, u16 id)
+{
+	unsigned int i;
+	u16 last = id;
+
+	for (i = 1; i < req->ndesc; i++)
+		last = ring->next[last];
+	ring->next[last] = ring->free_head;
+	ring->free_head = id;
+	ring->nfree += req->ndesc;
+	vlb_arena_free(&ring->arena, req->runs, req->nruns);
+}
+
+/* The back-end broke the rules; it is not listened to any more. */
+static void break_ring(struct vlb_queue *q, const char *why, u32 value)
+{
+	q->ring->broken = true;
+	dev_err_ratelimited(&q->vlb->dev, "queue %u: back-end %s (%u); device is broken\n",
+			    q->index, why, value);
+	vlb_device_break_async(q->vlb, VLB_BROKEN_RING);
+}
+
+/* Check one used element, and copy what the device wrote to the driver. */
+static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done *ret_done)
+{
+	const struct vring_used_elem *elem = &ring->used->ring[ring->used_idx & (ring->num - 1)];
+	u32 id = le32_to_cpu((__force __le32)READ_ONCE(elem->id));
+	u32 len = le32_to_cpu((__force __le32)READ_ONCE(elem->len));
+	struct vlb_request *req;
+	struct vlb_plan plan;
+
+	if (id >= ring->num) {
+		break_ring(q, "completed an id out of range", id);
+		return false;
+	}
+	req = &ring->requests[id];
+	/* Pairs with submit_one(): what it wrote of the request is seen from here on. */
+	if (!smp_load_acquire(&req->live)) {
+		break_ring(q, "completed a request that it does not have", id);
+		return false;
+	}
+	WRITE_ONCE(req->live, false);
+	ret_done->id = id;
+	ret_done->len = 0;
+	if (req->posted)
+		return true;
+
+	/* The same chain and the same runs as at submission, which went well. */
+	vlb_plan_build(&plan, &q->vring, req->head);
+	vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
+		       ring->arena_off, req->runs, req->nruns);
+	if (len > plan.in_len) {
+		q->stats.clamped++;
+		len = plan.in_len;
+	}
+	vlb_copy_in(&plan, &q->vring, req->head, ring->pool,
+		    q->role->flags & VLB_ROLE_LEN ? len : plan.in_len);
+	q->stats.bytes_in += len;
+	ret_done->len = len;
+	trace_vlb_complete(q, id, req->head, len);
+	return true;
+}
+
+static void give_back(struct vlb_queue *q, struct vlb_ring *ring, const struct done *done,
+		      unsigned int n)
+{
+	unsigned long flags;
+	unsigned int i;
+
+	spin_lock_irqsave(&q->lock, flags);
+	for (i = 0; i < n; i++) {
+		struct vlb_request *req = &ring->requests[done[i].id];
+
+		if (!req->posted)
+			vlb_queue_push_used(q, req->head, done[i].len);
+		vlb_ring_free(ring, req, done[i].id);
+	}
+	spin_unlock_irqrestore(&q->lock, flags);
+	q->stats.completed += n;
+}
+
+/**
+ * vlb_complete - take what the back-end has finished
+ * @q: the queue, with its complete gate and a ring
+ * @budget: requests to take at most
+ *
+ * Preemptible. The caller calls the driver when q->callback is set.
+ *
+ * Return: true if there is more.
+ */
+bool vlb_complete(struct vlb_queue *q, unsigned int budget)
+{
+	struct vlb_ring *ring = q->ring;
+	struct done done[BATCH];
+	u16 used, left;
+
+	if (ring->broken)
+		return false;
+	q->stats.calls++;
+	for (;;) {
+		/* Elements after the index; virtio 1.3, 2.7.14. */
+		used = le16_to_cpu((__force __le16)smp_load_acquire(&ring->used->idx));
+		left = used - ring->used_idx;
+		if (left > ring->num) {
+			break_ring(q, "moved its used index too far", left);
+			return false;
+		}
+		if (!left) {
+			if (!ring->event_idx)
+				return false;
+			/* Ask for the next call, then look again; virtio 1.3, 2.7.10. */
+			*(__virtio16 *)&ring->avail->ring[ring->num] =
+				(__force __virtio16)cpu_to_le16(ring->used_idx);
+			smp_mb();
+			if (READ_ONCE(ring->used->idx) == (__force __virtio16)cpu_to_le16(used))
+				return false;
+			continue;
+		}
+		while (left) {
+			unsigned int n;
+
+			for (n = 0; n < BATCH && left; n++, left--) {
+				if (!complete_one(q, ring, &done[n]))
+					break;
+				ring->used_idx++;
+			}
+			give_back(q, ring, done, n);
+			if (ring->broken)
+				return false;
+			if (budget <= n)
+				return true;
+			budget -= n;
+		}
+	}
+}

@@ -1,0 +1,282 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The config space. Reads are served from the kernel's copy. Writes are for the fields that the
+ * type's row names: user space forwards them, and the driver waits for the answer, with a bound,
+ * where it reads the result back.
+ */
+#include <linux/slab.h>
+#include <linux/virtio_config.h>
+
+#include "trace.h"
+#include "vlb.h"
+
+/*
+ * Bits that belong to rings and transports (virtio 1.3, 6): the driver gets this transport's
+ * own. Bit 30 is vhost-user's; ACCESS_PLATFORM would make the driver's ring DMA memory.
+ */
+#define TRANSPORT_BITS	GENMASK_ULL(VIRTIO_TRANSPORT_F_END, VIRTIO_TRANSPORT_F_START)
+#define LEGACY_BITS	(BIT_ULL(VIRTIO_F_NOTIFY_ON_EMPTY) | BIT_ULL(VIRTIO_F_ANY_LAYOUT) | \
+			 BIT_ULL(30))
+#define DRIVER_BITS	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | \
+			 BIT_ULL(VIRTIO_RING_F_EVENT_IDX))
+
+/* The driver sees what the pool can hold; called before it does, or with config_lock held. */
+static u64 clamp_config(struct vlb_device *vlb, u64 features)
+{
+	struct vlb_limits limits = {
+		.request = vlb_request_max(vlb->pool_len, vlb->nqueues, vlb->queue_size),
+		.nqueues = vlb->nqueues,
+	};
+
+	if (vlb->type->fit)
+		vlb->type->fit(&limits, vlb->config, vlb->config_len, &features);
+	return features;
+}
+
+/**
+ * vlb_config_init - set config space and features as the driver will see them
+ * @vlb: the device, with its pool and queues sized
+ * @config: from user space
+ * @len: bytes, at most VLB_CONFIG_MAX
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int vlb_config_init(struct vlb_device *vlb, const u8 *config, u32 len)
+{
+	u64 features = vlb->device_features & ~(TRANSPORT_BITS | LEGACY_BITS);
+
+	spin_lock_init(&vlb->config_lock);
+	mutex_init(&vlb->config_mutex);
+	init_completion(&vlb->config_write.done);
+	vlb->config = kmemdup(config, len ?: 1, GFP_KERNEL);
+	if (!vlb->config)
+		return -ENOMEM;
+	vlb->config_len = len;
+	vlb->offered = clamp_config(vlb, features) | DRIVER_BITS;
+	return 0;
+}
+
+/**
+ * vlb_config_get - virtio_config_ops.get; what lies behind the config space reads as zero
+ * @vdev: the device
+ * @offset: bytes
+ * @buf: for the result
+ * @len: bytes
+ */
+void vlb_config_get(struct virtio_device *vdev, unsigned int offset, void *buf, unsigned int len)
+{
+	struct vlb_device *vlb = vdev_to_vlb(vdev);
+	unsigned long flags;
+	u32 have = 0;
+
+	spin_lock_irqsave(&vlb->config_lock, flags);
+	if (offset < vlb->config_len)
+		have = min(len, vlb->config_len - offset);
+	memcpy(buf, vlb->config + offset, have);
+	spin_unlock_irqrestore(&vlb->config_lock, flags);
+	memset(buf + have, 0, len - have);
+}
+
+/**
+ * vlb_config_generation - virtio_config_ops.generation
+ * @vdev: the device
+ *
+ * Return: a number that changes with the config space.
+ */
+u32 vlb_config_generation(struct virtio_device *vdev)
+{
+	return READ_ONCE(vdev_to_vlb(vdev)->generation);
+}
+
+static const struct vlb_field *find_field(const struct vlb_device *vlb, u32 offset, u32 len)
+{
+	const struct vlb_field *field = vlb->type->writable;
+
+	for (; field && field->len; field++)
+		if (field->offset == offset && field->len == len && offset + len <= vlb->config_len)
+			return field;
+	return NULL;
+}
+
+/* Hand the write to user space; false: an earlier one is still on its way, or nobody listens. */
+static bool ask(struct vlb_device *vlb, u32 offset, u32 len, const void *buf, bool wait)
+{
+	struct vlb_config_write *write = &vlb->config_write;
+	unsigned long flags;
+	bool free;
+
+	spin_lock_irqsave(&vlb->config_lock, flags);
+	free = !write->busy && !vlb->orphan;
+	if (free) {
+		write->busy = true;
+		write->id = wait ? ++vlb->config_id : 0;
+		write->offset = offset;
+		write->len = len;
+		memcpy(write->data, buf, len);
+		write->error = -ETIMEDOUT;
+		reinit_completion(&write->done);
+	}
+	spin_unlock_irqrestore(&vlb->config_lock, flags);
+	if (free)
+		vlb_post(vlb, VLB_EVENT_CONFIG_WRITE);
+	return free;
+}
+
+static void ask_and_wait(struct vlb_device *vlb, u32 offset, u32 len, const void *buf)
+{
+	struct vlb_config_write *write = &vlb->config_write;
+	int error = -ENODEV;
+
+	mutex_lock(&vlb->config_mutex);
+	if (vlb->state != VLB_STATE_BROKEN && ask(vlb, offset, len, buf, true)) {
+		wait_for_completion_timeout(&write->done, msecs_to_jiffies(vlb->timeout_ms));
+		spin_lock_irq(&vlb->config_lock);
+		error = write->error;
+		write->busy = false;
+		write->id = 0;
+		spin_unlock_irq(&vlb->config_lock);
+	}
+	mutex_unlock(&vlb->config_mutex);
+
+	trace_vlb_config_write(vlb, offset, len, error);
+	if (error == -ETIMEDOUT) {
+		dev_err(&vlb->dev, "config write at offset %u was not answered within %u ms; device is broken\n",
+			offset, vlb->timeout_ms);
+		vlb_device_break_async(vlb, VLB_BROKEN_TIMEOUT);
+	} else if (error) {
+		dev_warn_ratelimited(&vlb->dev, "config write at offset %u failed: %d\n", offset,
+				     error);
+	}
+}
+
+/**
+ * vlb_config_set - virtio_config_ops.set
+ * @vdev: the device
+ * @offset: bytes
+ * @buf: what to write
+ * @len: bytes
+ *
+ * Only what the type's row allows goes further, one field at a time. May sleep where the row
+ * says so; other fields may be written in any context, and lost when written too fast.
+ */
+void vlb_config_set(struct virtio_device *vdev, unsigned int offset, const void *buf,
+		    unsigned int len)
+{
+	struct vlb_device *vlb = vdev_to_vlb(vdev);
+	const struct vlb_field *field = find_field(vlb, offset, len);
+
+	if (!field)
+		dev_warn_ratelimited(&vlb->dev, "driver may not write config bytes %u to %u\n",
+				     offset, offset + len - 1);
+	else if (field->wait)
+		ask_and_wait(vlb, offset, len, buf);
+	else
+		ask(vlb, offset, len, buf, false);
+}
+
+static bool range_ok(const struct vlb_device *vlb, u32 offset, u32 len)
+{
+	return offset <= vlb->config_len && len <= vlb->config_len - offset;
+}
+
+static void replace(struct vlb_device *vlb, u32 offset, u32 len, const u8 *data)
+{
+	lockdep_assert_held(&vlb->config_lock);
+	memcpy(vlb->config + offset, data, len);
+	clamp_config(vlb, vlb->offered);
+	vlb->generation++;
+}
+
+/**
+ * vlb_config_replace - user space changes the config space
+ * @vlb: the device
+ * @offset: bytes
+ * @len: bytes
+ * @data: the new bytes
+ *
+ * Return: 0 or -EINVAL.
+ */
+int vlb_config_replace(struct vlb_device *vlb, u32 offset, u32 len, const u8 *data)
+{
+	if (!range_ok(vlb, offset, len))
+		return -EINVAL;
+	spin_lock_irq(&vlb->config_lock);
+	replace(vlb, offset, len, data);
+	spin_unlock_irq(&vlb->config_lock);
+	return 0;
+}
+
+/**
+ * vlb_config_answer - user space answers a config write
+ * @vlb: the device
+ * @id: of the event
+ * @error: 0 or -errno
+ * @offset: bytes
+ * @len: bytes
+ * @data: the config space after the write
+ *
+ * Return: 0, -EINVAL, or -ENOENT: nobody waits for it.
+ */
+int vlb_config_answer(struct vlb_device *vlb, u64 id, int error, u32 offset, u32 len,
+		      const u8 *data)
+{
+	struct vlb_config_write *write = &vlb->config_write;
+	int ret = -ENOENT;
+
+	if (!range_ok(vlb, offset, len))
+		return -EINVAL;
+	spin_lock_irq(&vlb->config_lock);
+	if (write->busy && id && write->id == id) {
+		if (!error)
+			replace(vlb, offset, len, data);
+		write->id = 0;
+		write->error = error;
+		complete(&write->done);
+		ret = 0;
+	}
+	spin_unlock_irq(&vlb->config_lock);
+	return ret;
+}
+
+/**
+ * vlb_config_take - take the write that VLB_EVENT_CONFIG_WRITE tells of
+ * @vlb: the device
+ * @event: to be filled in
+ *
+ * Return: false: there is none any more.
+ */
+bool vlb_config_take(struct vlb_device *vlb, struct vlb_event *event)
+{
+	struct vlb_config_write *write = &vlb->config_write;
+	bool have;
+
+	spin_lock_irq(&vlb->config_lock);
+	have = write->busy;
+	if (have) {
+		event->id = write->id;
+		event->offset = write->offset;
+		event->len = write->len;
+		memcpy(event->data, write->data, write->len);
+		if (!write->id)
+			write->busy = false;
+	}
+	spin_unlock_irq(&vlb->config_lock);
+	return have;
+}
+
+/**
+ * vlb_config_abort - nobody will answer
+ * @vlb: the device, marked as orphan or broken
+ */
+void vlb_config_abort(struct vlb_device *vlb)
+{
+	struct vlb_config_write *write = &vlb->config_write;
+
+	spin_lock_irq(&vlb->config_lock);
+	if (write->busy && write->id) {
+		write->id = 0;
+		write->error = -ENODEV;
+		complete(&write->done);
+	}
+	spin_unlock_irq(&vlb->config_lock);
+}

@@ -1,0 +1,365 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * A virtqueue: its gates, the driver's used ring, and the change from one session to the next.
+ */
+#include <linux/bottom_half.h>
+#include <linux/irqflags.h>
+#include <linux/sort.h>
+
+#include "trace.h"
+#include "vlb.h"
+
+static void gate_init(struct vlb_gate *gate)
+{
+	gate->bits = 0;
+	init_waitqueue_head(&gate->wait);
+}
+
+/*
+ * Ask for the gate's work to be done. True: the caller is in and does it, until gate_leave()
+ * returns false. False: somebody else is in and will see the request. The barriers order
+ * "PENDING is set, RUN is looked at" here against "RUN is cleared, PENDING is looked at" there.
+ */
+static bool gate_enter(struct vlb_gate *gate)
+{
+	set_bit(VLB_GATE_PENDING, &gate->bits);
+	smp_mb__after_atomic();
+	if (test_and_set_bit_lock(VLB_GATE_RUN, &gate->bits))
+		return false;
+	clear_bit(VLB_GATE_PENDING, &gate->bits);
+	smp_mb__after_atomic();
+	return true;
+}
+
+static void gate_unlock(struct vlb_gate *gate)
+{
+	clear_bit_unlock(VLB_GATE_RUN, &gate->bits);
+	smp_mb__after_atomic();
+	if (test_bit(VLB_GATE_WAIT, &gate->bits))
+		wake_up(&gate->wait);
+}
+
+/* True: there is new work, and the caller is in again to do it. */
+static bool gate_leave(struct vlb_gate *gate)
+{
+	gate_unlock(gate);
+	return test_bit(VLB_GATE_PENDING, &gate->bits) && gate_enter(gate);
+}
+
+/* Sleeps until the gate is free; vlb->lock makes the caller the only one that waits. */
+static void gate_lock(struct vlb_gate *gate)
+{
+	set_bit(VLB_GATE_WAIT, &gate->bits);
+	smp_mb__after_atomic();
+	wait_event(gate->wait, !test_and_set_bit_lock(VLB_GATE_RUN, &gate->bits));
+	clear_bit(VLB_GATE_WAIT, &gate->bits);
+}
+
+static void queue_more(struct vlb_queue *q)
+{
+	kthread_queue_work(q->vlb->worker, &q->work);
+}
+
+/**
+ * vlb_queue_submit - hand the driver's new requests to the back-end
+ * @q: the queue
+ * @limit: bytes that may be copied here; the device's thread copies the rest
+ *
+ * Any context.
+ */
+void vlb_queue_submit(struct vlb_queue *q, size_t limit)
+{
+	unsigned long flags;
+	bool more;
+
+	if (q->role->flags & VLB_ROLE_POSTED) {
+		spin_lock_irqsave(&q->post_lock, flags);
+		more = vlb_submit(q, SIZE_MAX);
+		spin_unlock_irqrestore(&q->post_lock, flags);
+		if (more)
+			queue_more(q);
+		return;
+	}
+	if (!gate_enter(&q->submit))
+		return;
+	do {
+		more = vlb_submit(q, limit);
+		if (more) {
+			gate_unlock(&q->submit);
+			queue_more(q);
+			return;
+		}
+	} while (gate_leave(&q->submit));
+}
+
+/*
+ * Drivers expect their callback as from an interrupt: softirqs off, and interrupts off where
+ * the kernel is not PREEMPT_RT, for the callback alone (kernel/irq/manage.c does so for
+ * handlers that are forced into threads).
+ */
+static void call_driver(struct vlb_queue *q)
+{
+	struct vring *vring = &q->vring;
+	unsigned long flags = 0;
+	u16 old, new;
+	bool wanted;
+
+	spin_lock_irqsave(&q->lock, flags);
+	q->callback = false;
+	old = q->signalled;
+	new = q->used_idx;
+	q->signalled = new;
+	spin_unlock_irqrestore(&q->lock, flags);
+
+	/* The used index before the driver's wish; virtio 1.3, 2.7.10. */
+	smp_mb();
+	if (q->event_idx)
+		wanted = vring_need_event(le16_to_cpu((__force __le16)
+						      READ_ONCE(vring_used_event(vring))),
+					  new, old);
+	else
+		wanted = !(le16_to_cpu((__force __le16)READ_ONCE(vring->avail->flags)) &
+			   VRING_AVAIL_F_NO_INTERRUPT);
+	if (!wanted)
+		return;
+
+	local_bh_disable();
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_save(flags);
+	vring_interrupt(0, q->vq);
+	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
+		local_irq_restore(flags);
+	local_bh_enable();
+}
+
+/**
+ * vlb_queue_complete - take what the back-end has finished
+ * @q: the queue
+ *
+ * Process context, interrupts on: called by the back-end's write to its call descriptor, or
+ * by the device's thread.
+ */
+void vlb_queue_complete(struct vlb_queue *q)
+{
+	bool more = false;
+
+	if (!gate_enter(&q->complete))
+		return;
+	do {
+		if (!q->ready)
+			continue;
+		if (q->ring)
+			more = vlb_complete(q, VLB_RUN_BUDGET);
+		if (READ_ONCE(q->callback))
+			call_driver(q);
+		if (more) {
+			gate_unlock(&q->complete);
+			queue_more(q);
+			break;
+		}
+	} while (gate_leave(&q->complete));
+
+	/* Slots are free again, and the driver will not ask a second time. */
+	if (READ_ONCE(q->stalled))
+		vlb_queue_submit(q, SIZE_MAX);
+}
+
+static void queue_work_fn(struct kthread_work *work)
+{
+	struct vlb_queue *q = container_of(work, struct vlb_queue, work);
+
+	vlb_queue_submit(q, SIZE_MAX);
+	vlb_queue_complete(q);
+	cond_resched();
+}
+
+/**
+ * vlb_queue_push_used - give a request back to the driver
+ * @q: the queue, q->lock held
+ * @head: the request
+ * @len: bytes written
+ *
+ * The driver is called from vlb_queue_complete() only; who pushes elsewhere queues q->work.
+ */
+void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len)
+{
+	struct vring_used *used = q->vring.used;
+	struct vring_used_elem *elem = &used->ring[q->used_idx & (q->vring.num - 1)];
+
+	elem->id = (__force __virtio32)cpu_to_le32(head);
+	elem->len = (__force __virtio32)cpu_to_le32(len);
+	q->used_idx++;
+	/* The element before the index; virtio 1.3, 2.7.8.2. */
+	smp_store_release(&used->idx, (__force __virtio16)cpu_to_le16(q->used_idx));
+	q->callback = true;
+}
+
+/**
+ * vlb_queue_fail - answer a request as failed
+ * @q: the queue, with its submit gate (or post_lock), or frozen
+ * @head: the request
+ */
+void vlb_queue_fail(struct vlb_queue *q, u16 head)
+{
+	u32 len = vlb_chain_fail(&q->vring, head, q->role);
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	vlb_queue_push_used(q, head, len);
+	q->stats.failed++;
+	spin_unlock_irqrestore(&q->lock, flags);
+	queue_more(q);
+}
+
+static void watch_fn(struct work_struct *work)
+{
+	struct vlb_queue *q = container_of(work, struct vlb_queue, watch.work);
+	bool waiting;
+
+	spin_lock_irq(&q->lock);
+	waiting = q->ready && !q->failing &&
+		  le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) != q->used_idx;
+	if (waiting && q->watch_used != q->used_idx) {
+		q->watch_used = q->used_idx;
+		queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms));
+		waiting = false;
+	}
+	spin_unlock_irq(&q->lock);
+
+	if (waiting)
+		vlb_device_break(q->vlb, VLB_BROKEN_TIMEOUT);
+}
+
+/**
+ * vlb_queue_watch - bound the time that a driver waits on this queue
+ * @q: a queue with a watchdog, on which a request was just made available
+ *
+ * Any context. The device breaks when nothing was completed for its time-out.
+ */
+void vlb_queue_watch(struct vlb_queue *q)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms)))
+		q->watch_used = q->used_idx;
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/**
+ * vlb_queue_init - set up a queue that no driver uses yet
+ * @q: zeroed
+ * @vlb: its device
+ * @index: its number
+ */
+void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int index)
+{
+	q->vlb = vlb;
+	q->index = index;
+	q->role = vlb->type->role(index, vlb->nqueues);
+	gate_init(&q->submit);
+	gate_init(&q->complete);
+	spin_lock_init(&q->post_lock);
+	spin_lock_init(&q->lock);
+	kthread_init_work(&q->work, queue_work_fn);
+	INIT_DELAYED_WORK(&q->watch, watch_fn);
+}
+
+/**
+ * vlb_queue_freeze - keep everybody out of a queue
+ * @q: the queue, vlb->lock held
+ *
+ * From the return on nobody submits, completes or calls the driver. Sleeps for the end of
+ * runs that never wait for anything. Posted queues are changed under post_lock as well.
+ */
+void vlb_queue_freeze(struct vlb_queue *q)
+{
+	gate_lock(&q->complete);
+	gate_lock(&q->submit);
+}
+
+/**
+ * vlb_queue_thaw - let everybody in again
+ * @q: the queue, vlb->lock held
+ */
+void vlb_queue_thaw(struct vlb_queue *q)
+{
+	gate_unlock(&q->submit);
+	gate_unlock(&q->complete);
+	queue_more(q);
+}
+
+/**
+ * vlb_queue_attach - give a queue its ring to a back-end
+ * @q: frozen
+ * @ring: of the session that starts
+ */
+void vlb_queue_attach(struct vlb_queue *q, struct vlb_ring *ring)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->post_lock, flags);
+	q->ring = ring;
+	q->failing = false;
+	q->stalled = false;
+	spin_unlock_irqrestore(&q->post_lock, flags);
+}
+
+static int redo_cmp(const void *a, const void *b)
+{
+	const struct vlb_redo *x = a, *y = b;
+
+	return x->seq < y->seq ? -1 : x->seq > y->seq;
+}
+
+/* Collect what the back-end has not finished, with what it was not even offered again. */
+static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_rest rest)
+{
+	bool again = (q->role->flags & VLB_ROLE_RX) ||
+		     (rest == VLB_REST_OFFER && q->vlb->type->reoffer);
+	unsigned int id, n = q->redo_num - q->redo_pos;
+
+	memmove(q->redo, q->redo + q->redo_pos, n * sizeof(*q->redo));
+	for (id = 0; id < ring->num; id++) {
+		struct vlb_request *req = &ring->requests[id];
+
+		if (!req->live)
+			continue;
+		req->live = false;
+		if (req->posted) {
+			q->stats.dropped++;
+		} else if (again) {
+			q->redo[n].seq = req->seq;
+			q->redo[n++].head = req->head;
+		} else {
+			vlb_queue_fail(q, req->head);
+		}
+	}
+	sort(q->redo, n, sizeof(*q->redo), redo_cmp, NULL);
+	q->redo_pos = 0;
+	q->redo_num = n;
+}
+
+/**
+ * vlb_queue_detach - take a queue's ring away from its back-end
+ * @q: frozen
+ * @rest: what becomes of unfinished requests, and of those that come
+ */
+void vlb_queue_detach(struct vlb_queue *q, enum vlb_rest rest)
+{
+	struct vlb_ring *ring = q->ring;
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->post_lock, flags);
+	q->ring = NULL;
+	q->stalled = false;
+	q->failing = rest == VLB_REST_FAIL;
+	if (rest == VLB_REST_FORGET) {
+		q->redo_pos = 0;
+		q->redo_num = 0;
+	}
+	spin_unlock_irqrestore(&q->post_lock, flags);
+
+	if (ring && rest != VLB_REST_FORGET)
+		collect_rest(q, ring, rest);
+}

@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* From the driver's available ring to the back-end's. */
+#include "trace.h"
+#include "vlb.h"
+
+/* The oldest request that the back-end does not have; false: there is none. */
+static bool next_head(struct vlb_queue *q, u16 *ret_head, u64 *ret_seq)
+{
+	struct vring *vring = &q->vring;
+	u16 avail;
+
+	if (q->redo_pos < q->redo_num) {
+		*ret_head = q->redo[q->redo_pos].head;
+		*ret_seq = q->redo[q->redo_pos].seq;
+		return true;
+	}
+	/* Pairs with the driver's barrier before it adds to the index; virtio 1.3, 2.7.13.3.1. */
+	avail = le16_to_cpu((__force __le16)smp_load_acquire(&vring->avail->idx));
+	if (avail == q->last_avail)
+		return false;
+	*ret_head = le16_to_cpu((__force __le16)
+				vring->avail->ring[q->last_avail & (vring->num - 1)]);
+	*ret_seq = q->seq;
+	return true;
+}
+
+static void consume_head(struct vlb_queue *q)
+{
+	if (q->redo_pos < q->redo_num) {
+		q->redo_pos++;
+		q->stats.reoffered++;
+	} else {
+		q->last_avail++;
+		q->seq++;
+	}
+}
+
+/*
+ * Take an id, descriptors and pages. -ENOSPC: not now, and q->stalled says so to whoever
+ * frees some, under the same lock, so that no wake-up is lost. -EMSGSIZE: never.
+ */
+static int take_slot(struct vlb_queue *q, struct vlb_ring *ring, struct vlb_plan *plan)
+{
+	struct vlb_run runs[VLB_RUNS_MAX];
+	struct vlb_request *req;
+	unsigned int i, ndesc;
+	unsigned long flags;
+	int nruns, id;
+	u16 last;
+
+	if (plan->npages > ring->arena.npages)
+		return -EMSGSIZE;
+
+	spin_lock_irqsave(&q->lock, flags);
+	nruns = vlb_arena_alloc(&ring->arena, plan->npages, runs);
+	ndesc = ring->indirect ? 1 : plan->nsegs + max(nruns - 1, 0);
+	if (nruns < 0 || ndesc > ring->nfree) {
+		if (nruns > 0)
+			vlb_arena_free(&ring->arena, runs, nruns);
+		id = ring->nfree == ring->num ? -EMSGSIZE : -ENOSPC;
+		q->stalled = id == -ENOSPC;
+		spin_unlock_irqrestore(&q->lock, flags);
+		return id;
+	}
+	id = ring->free_head;
+	last = id;
+	for (i = 1; i < ndesc; i++)
+		last = ring->next[last];
+	ring->free_head = ring->next[last];
+	ring->nfree -= ndesc;
+	spin_unlock_irqrestore(&q->lock, flags);
+
+	req = &ring->requests[id];
+	req->ndesc = ndesc;
+	req->nruns = nruns;
+	for (i = 0; i < nruns; i++)
+		req->runs[i] = runs[i];
+	return id;
+}
+
+static void put_slot(struct vlb_queue *q, struct vlb_ring *ring, u16 id)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	vlb_ring_free(ring, &ring->requests[id], id);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+static void put_desc(struct vring_desc *desc, u64 addr, u32 len, u16 flags, u16 next)
+{
+	desc->addr = (__force __virtio64)cpu_to_le64(VLB_POOL_BASE + addr);
+	desc->len = (__force __virtio32)cpu_to_le32(len);
+	desc->flags = (__force __virtio16)cpu_to_le16(flags);
+	desc->next = (__force __virtio16)cpu_to_le16(next);
+}
+
+static void put_descs(struct vlb_ring *ring, const struct vlb_plan *plan, u16 id)
+{
+	bool indirect = ring->indirect && plan->nsegs > 1;
+	u32 table_off = ring->slots_off + id * VLB_SLOT_BYTES;
+	struct vring_desc *table = indirect ? ring->pool + table_off : ring->desc;
+	u16 at = indirect ? 0 : id;
+	unsigned int i;
+
+	for (i = 0; i < plan->nsegs; i++) {
+		const struct vlb_seg *seg = &plan->seg[i];
+		u16 flags = seg->write ? VRING_DESC_F_WRITE : 0;
+		u16 next = 0;
+
+		if (i + 1 < plan->nsegs) {
+			flags |= VRING_DESC_F_NEXT;
+			next = indirect ? at + 1 : ring->next[at];
+		}
+		put_desc(&table[at], seg->off, seg->len, flags, next);
+		at = next;
+	}
+	if (indirect)
+		put_desc(&ring->desc[id], table_off, plan->nsegs * sizeof(*table),
+			 VRING_DESC_F_INDIRECT, 0);
+}
+
+/* Make the requests since the last time visible, and tell the back-end if it wants that. */
+static void publish(struct vlb_queue *q, struct vlb_ring *ring)
+{
+	u16 old = ring->published, new = ring->avail_idx;
+	u16 event, flags;
+
+	if (old == new)
+		return;
+	ring->published = new;
+	/* Descriptors and entries before the index; virtio 1.3, 2.7.13.3. */
+	smp_store_release(&ring->avail->idx, (__force __virtio16)cpu_to_le16(new));
+	/* The index before the back-end's wish; virtio 1.3, 2.7.13.4. */
+	smp_mb();
+	if (ring->event_idx) {
+		event = le16_to_cpu((__force __le16)
+				    READ_ONCE(*(__virtio16 *)&ring->used->ring[ring->num]));
+		if (!vring_need_event(event, new, old))
+			return;
+	} else {
+		flags = le16_to_cpu((__force __le16)READ_ONCE(ring->used->flags));
+		if (flags & VRING_USED_F_NO_NOTIFY)
+			return;
+	}
+	q->stats.kicks++;
+	vlb_eventfd_signal(ring->kick);
+}
+
+static void drop(struct vlb_queue *q, u16 head)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	vlb_queue_push_used(q, head, 0);
+	q->stats.dropped++;
+	spin_unlock_irqrestore(&q->lock, flags);
+	kthread_queue_work(q->vlb->worker, &q->work);
+}
+
+/*
+ * Offer one request. 0: it is offered, or answered as failed. -ENOSPC: no room now; a posted
+ * request never waits. -EAGAIN: more to copy than this context may.
+ */
+static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 seq,
+		      size_t *left, size_t *unpublished)
+{
+	struct vlb_request *req;
+	struct vlb_plan plan;
+	bool posted;
+	int id;
+
+	if (vlb_plan_build(&plan, &q->vring, head)) {
+		vlb_queue_fail(q, head);
+		return 0;
+	}
+	if (plan.out_len > *left)
+		return -EAGAIN;
+
+	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan.in_len;
+	id = take_slot(q, ring, &plan);
+	if (id >= 0 && vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
+				      ring->arena_off, ring->requests[id].runs,
+				      ring->requests[id].nruns)) {
+		put_slot(q, ring, id);
+		id = -EMSGSIZE;
+	}
+	if (id < 0) {
+		if (posted)
+			drop(q, head);
+		else if (id == -ENOSPC)
+			return id;
+		else
+			vlb_queue_fail(q, head);
+		return 0;
+	}
+
+	vlb_copy_out(&plan, &q->vring, head, ring->pool);
+	if (plan.in_len && !(q->role->flags & VLB_ROLE_LEN))
+		vlb_plan_preset(&plan, ring->pool, q->role);
+	put_descs(ring, &plan, id);
+
+	req = &ring->requests[id];
+	req->seq = seq;
+	req->head = head;
+	req->posted = posted;
+	smp_store_release(&req->live, true);
+	ring->avail->ring[ring->avail_idx & (ring->num - 1)] =
+		(__force __virtio16)cpu_to_le16(id);
+	ring->avail_idx++;
+
+	q->stats.requests++;
+	q->stats.bytes_out += plan.out_len;
+	*left -= plan.out_len;
+	*unpublished += plan.out_len;
+	trace_vlb_submit(q, id, head, plan.out_len, plan.in_len);
+	if (posted) {
+		unsigned long flags;
+
+		spin_lock_irqsave(&q->lock, flags);
+		vlb_queue_push_used(q, head, 0);
+		spin_unlock_irqrestore(&q->lock, flags);
+		kthread_queue_work(q->vlb->worker, &q->work);
+	}
+	return 0;
+}
+
+/* Without a back-end requests wait, or fail; posted ones are lost. True: there is more. */
+static bool submit_nowhere(struct vlb_queue *q)
+{
+	bool posted = q->role->flags & VLB_ROLE_POSTED;
+	unsigned int budget = VLB_RUN_BUDGET;
+	u16 head;
+	u64 seq;
+
+	if ((!q->failing && !posted) || (q->role->flags & VLB_ROLE_RX))
+		return false;
+	while (next_head(q, &head, &seq)) {
+		if (!budget--)
+			return true;
+		consume_head(q);
+		if (posted)
+			drop(q, head);
+		else
+			vlb_queue_fail(q, head);
+	}
+	return false;
+}
+
+/**
+ * vlb_submit - offer new requests to the back-end
+ * @q: the queue, with its submit gate (posted queues: post_lock)
+ * @limit: bytes that may be copied in this context
+ *
+ * Never sleeps. Requests that find no room stay in the driver's ring and go on when some is
+ * freed.
+ *
+ * Return: true if there is more to do, in the device's thread.
+ */
+bool vlb_submit(struct vlb_queue *q, size_t limit)
+{
+	struct vring *vring = &q->vring;
+	unsigned int budget = VLB_RUN_BUDGET;
+	struct vlb_ring *ring = q->ring;
+	size_t unpublished = 0;
+	int err = 0;
+	u16 head;
+	u64 seq;
+
+	if (!q->ready)
+		return false;
+	if (!ring)
+		return submit_nowhere(q);
+
+again:
+	while (budget && next_head(q, &head, &seq)) {
+		err = submit_one(q, ring, head, seq, &limit, &unpublished);
+		if (err)
+			break;
+		consume_head(q);
+		budget--;
+		if (unpublished >= VLB_PUBLISH_BYTES) {
+			publish(q, ring);
+			unpublished = 0;
+		}
+	}
+	publish(q, ring);
+	if (err == -ENOSPC) {
+		q->stats.stalls++;
+		return false;
+	}
+	if (err || !budget)
+		return true;
+	if (q->event_idx) {
+		/* Ask for the next notification, then look again; virtio 1.3, 2.7.10. */
+		vring_avail_event(vring) = (__force __virtio16)cpu_to_le16(q->last_avail);
+		smp_mb();
+		if (next_head(q, &head, &seq))
+			goto again;
+	}
+	return false;
+}

@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The table of device types. All that the transport knows of a type is in its row; the layouts
+ * are those of virtio 1.3, chapter 5, and of the kernel's UAPI headers.
+ */
+#include <linux/build_bug.h>
+#include <linux/log2.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
+#include <linux/sizes.h>
+#include <linux/string.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_console.h>
+#include <linux/virtio_input.h>
+#include <linux/virtio_net.h>
+#include <linux/virtio_scsi.h>
+#include <linux/virtio_loopback.h>
+
+#include "compat.h"
+#include "types.h"
+
+/* Linux drivers put no more than this into a request by default (1280 KiB in 4 KiB pages). */
+#define BLK_SEG_MAX	512
+
+static const struct vlb_role rx_role = { .flags = VLB_ROLE_RX | VLB_ROLE_LEN };
+static const struct vlb_role tx_role = { .flags = 0 };
+static const struct vlb_role posted_role = { .flags = VLB_ROLE_POSTED };
+
+/* Events that the driver takes whole, whatever used.len says. */
+static const struct vlb_role event_role = { .flags = VLB_ROLE_RX | VLB_ROLE_CLEAR };
+
+static const struct vlb_role blk_role = {
+	.nend = 1, .end = { VIRTIO_BLK_S_IOERR },
+};
+
+static const struct vlb_role *blk_roles(unsigned int index, unsigned int nqueues)
+{
+	return &blk_role;
+}
+
+static const struct vlb_role *rx_roles(unsigned int index, unsigned int nqueues)
+{
+	return &rx_role;
+}
+
+static const struct vlb_role net_ctrl_role = {
+	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nend = 1, .end = { 1 /* VIRTIO_NET_ERR */ },
+};
+
+static const struct vlb_role *net_roles(unsigned int index, unsigned int nqueues)
+{
+	if (index == nqueues - 1 && nqueues % 2)
+		return &net_ctrl_role;
+	return index % 2 ? &tx_role : &rx_role;
+}
+
+static const struct vlb_role *console_roles(unsigned int index, unsigned int nqueues)
+{
+	return index % 2 ? &posted_role : &rx_role;
+}
+
+/* virtio_scsi_cmd_resp.response is byte 11; the answers on the control queue begin with it. */
+static const struct vlb_role scsi_role = {
+	.nstart = 12, .start = { [11] = VIRTIO_SCSI_S_FAILURE },
+};
+static const struct vlb_role scsi_ctrl_role = {
+	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nstart = 1, .start = { VIRTIO_SCSI_S_FAILURE },
+};
+
+static const struct vlb_role *scsi_roles(unsigned int index, unsigned int nqueues)
+{
+	switch (index) {
+	case 0: return &scsi_ctrl_role;
+	case 1: return &event_role;
+	default: return &scsi_role;
+	}
+}
+
+static const struct vlb_role rtc_role = {
+	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 5 /* VIRTIO_RTC_S_EIO */ },
+};
+
+static const struct vlb_role *rtc_roles(unsigned int index, unsigned int nqueues)
+{
+	return index ? &event_role : &rtc_role;
+}
+
+static const struct vlb_role *input_roles(unsigned int index, unsigned int nqueues)
+{
+	return index ? &tx_role : &event_role;
+}
+
+static const struct vlb_role *vsock_roles(unsigned int index, unsigned int nqueues)
+{
+	return index == 1 ? &tx_role : &rx_role;
+}
+
+/* VIRTIO_SND_S_IO_ERR as le32: first word of an answer, first of the two words of a transfer. */
+static const struct vlb_role sound_ctrl_role = {
+	.flags = VLB_ROLE_CLEAR, .nstart = 4, .start = { 0x03, 0x80 },
+};
+static const struct vlb_role sound_pcm_role = {
+	.flags = VLB_ROLE_CLEAR, .nend = 8, .end = { 0x03, 0x80 },
+};
+
+static const struct vlb_role *sound_roles(unsigned int index, unsigned int nqueues)
+{
+	switch (index) {
+	case 0: return &sound_ctrl_role;
+	case 1: return &event_role;
+	default: return &sound_pcm_role;
+	}
+}
+
+/* struct fuse_out_header: 16 bytes long, error -EIO. */
+static const struct vlb_role fs_role = {
+	.nstart = 8, .start = { 16, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff },
+};
+
+static const struct vlb_role *fs_roles(unsigned int index, unsigned int nqueues)
+{
+	return &fs_role;
+}
+
+static const struct vlb_role scmi_role = { .flags = VLB_ROLE_LEN };
+
+static const struct vlb_role *scmi_roles(unsigned int index, unsigned int nqueues)
+{
+	return index ? &rx_role : &scmi_role;
+}
+
+static const struct vlb_role i2c_role = {
+	.flags = VLB_ROLE_CLEAR, .nend = 1, .end = { 1 /* VIRTIO_I2C_MSG_ERR */ },
+};
+
+static const struct vlb_role *i2c_roles(unsigned int index, unsigned int nqueues)
+{
+	return &i2c_role;
+}
+
+static const struct vlb_role can_tx_role = {
+	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 1 /* VIRTIO_CAN_RESULT_NOT_OK */ },
+};
+static const struct vlb_role can_ctrl_role = {
+	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nstart = 1, .start = { 1 },
+};
+
+static const struct vlb_role *can_roles(unsigned int index, unsigned int nqueues)
+{
+	switch (index) {
+	case 0: return &can_tx_role;
+	case 1: return &rx_role;
+	default: return &can_ctrl_role;
+	}
+}
+
+static const struct vlb_role *bt_roles(unsigned int index, unsigned int nqueues)
+{
+	return index ? &rx_role : &tx_role;
+}
+
+static const struct vlb_role gpio_role = {
+	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 1 /* VIRTIO_GPIO_STATUS_ERR */ },
+};
+
+static const struct vlb_role *gpio_roles(unsigned int index, unsigned int nqueues)
+{
+	return index ? &event_role : &gpio_role;
+}
+
+static const struct vlb_role spi_role = {
+	.flags = VLB_ROLE_CLEAR, .nend = 1, .end = { 2 /* VIRTIO_SPI_TRANS_ERR */ },
+};
+
+static const struct vlb_role *spi_roles(unsigned int index, unsigned int nqueues)
+{
+	return &spi_role;
+}
+
+/*
+ * Every request that the block layer builds within seg_max and size_max fits the arena: the
+ * data is one piece there. The driver's segments are merged on the way, so its seg_max is the
+ * transport's own and not the back-end's.
+ */
+static void blk_clamp(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
+	u32 size_max = rounddown_pow_of_two(limits->request / seg_max);
+
+	if (len < offsetofend(struct virtio_blk_config, seg_max))
+		return;
+	put_unaligned_le32(size_max, config + offsetof(struct virtio_blk_config, size_max));
+	put_unaligned_le32(seg_max, config + offsetof(struct virtio_blk_config, seg_max));
+	*features |= BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX);
+
+	if (len >= offsetofend(struct virtio_blk_config, num_queues) &&
+	    (*features & BIT_ULL(VIRTIO_BLK_F_MQ))) {
+		u8 *num = config + offsetof(struct virtio_blk_config, num_queues);
+
+		put_unaligned_le16(min(get_unaligned_le16(num), limits->nqueues), num);
+	}
+}
+
+static void scsi_clamp(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
+	u8 *max_sectors = config + offsetof(struct virtio_scsi_config, max_sectors);
+	u32 sectors;
+
+	if (len < sizeof(struct virtio_scsi_config))
+		return;
+	/* 0 lets the driver choose; half of the request is left for headers and odd segments. */
+	sectors = get_unaligned_le32(max_sectors) ?: U32_MAX;
+	put_unaligned_le32(min(sectors, limits->request / 2 / SECTOR_SIZE), max_sectors);
+	put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
+}
+
+static const struct vlb_field blk_writable[] = {
+	{ offsetof(struct virtio_blk_config, wce), 1, true },
+	{ }
+};
+
+static const struct vlb_field console_writable[] = {
+	{ offsetof(struct virtio_console_config, emerg_wr), 4, false },
+	{ }
+};
+
+static const struct vlb_field scsi_writable[] = {
+	{ offsetof(struct virtio_scsi_config, sense_size), 4, true },
+	{ offsetof(struct virtio_scsi_config, cdb_size), 4, true },
+	{ }
+};
+
+static const struct vlb_field input_writable[] = {
+	{ offsetof(struct virtio_input_config, select), 1, true },
+	{ offsetof(struct virtio_input_config, subsel), 1, true },
+	{ }
+};
+
+/*
+ * The refused rows: a balloon, memory or IOMMU device is told guest addresses, which mean
+ * nothing here, a GPU's commands carry them, and persistent memory is a shared mapping.
+ */
+static const struct vlb_type types[] = {
+	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, NULL },
+	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_64M, SZ_8M, blk_writable, blk_roles, blk_clamp },
+	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, console_roles, NULL },
+	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL },
+	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
+	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_32M, SZ_8M, scsi_writable, scsi_roles, scsi_clamp },
+	{ 16, "gpu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
+	{ 17, "rtc", VLB_CLASS_TRUSTED, false, SZ_256K, SZ_128K, NULL, rtc_roles, NULL },
+	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles, NULL },
+	{ 19, "vsock", VLB_CLASS_TRUSTED, false, SZ_8M, SZ_4M, NULL, vsock_roles, NULL },
+	{ 23, "iommu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
+	{ 24, "mem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
+	{ 25, "sound", VLB_CLASS_OPEN, false, SZ_4M, SZ_1M, NULL, sound_roles, NULL },
+	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_32M, SZ_16M, NULL, fs_roles, NULL },
+	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
+	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
+	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, NULL },
+	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, NULL },
+	{ 40, "bt", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, bt_roles, NULL },
+	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, NULL },
+	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },
+};
+
+/**
+ * vlb_type_find - look up a type
+ * @id: virtio device id
+ *
+ * Return: its row, or NULL.
+ */
+const struct vlb_type *vlb_type_find(u32 id)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		if (types[i].id == id)
+			return &types[i];
+	return NULL;
+}
+
+/**
+ * vlb_type_by_name - look up a type
+ * @name: its short name, not necessarily terminated
+ * @len: bytes of @name
+ *
+ * Return: its row, or NULL.
+ */
+const struct vlb_type *vlb_type_by_name(const char *name, size_t len)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(types); i++)
+		if (strlen(types[i].name) == len && !memcmp(types[i].name, name, len))
+			return &types[i];
+	return NULL;
+}

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+#ifndef VLB_TYPES_H
+#define VLB_TYPES_H
+
+#include <linux/types.h>
+
+struct vlb_limits;
+
+/*
+ * What a queue of some device type is for; decides what the relay may do with a request that
+ * has no device to answer it.
+ */
+#define VLB_ROLE_RX		(1u << 0)	/* buffers that wait for the device: never failed,
+						 * always offered to the next back-end */
+#define VLB_ROLE_LEN		(1u << 1)	/* the driver reads used.len bytes and no more */
+#define VLB_ROLE_CLEAR		(1u << 2)	/* clear long device-writable buffers as well */
+#define VLB_ROLE_POSTED		(1u << 3)	/* device-readable requests are done once copied:
+						 * the driver spins for them */
+#define VLB_ROLE_WATCHDOG	(1u << 4)	/* a driver waits here with a lock held */
+
+/**
+ * struct vlb_role - a kind of queue
+ * @flags: VLB_ROLE_*
+ * @nstart: bytes used of @start
+ * @nend: bytes used of @end
+ * @start: how the device-writable part of a failed request begins
+ * @end: how it ends
+ */
+struct vlb_role {
+	u8 flags;
+	u8 nstart;
+	u8 nend;
+	u8 start[12];
+	u8 end[8];
+};
+
+/**
+ * struct vlb_field - bytes of the config space that a driver may write
+ * @offset: of the first byte
+ * @len: exactly so many at once; 0 ends a list
+ * @wait: the driver goes on when the back-end has answered
+ */
+struct vlb_field {
+	u16 offset;
+	u8 len;
+	bool wait;
+};
+
+/**
+ * struct vlb_type - everything that depends on the virtio device type
+ * @id: virtio device id (virtio 1.3, 5)
+ * @name: short name, as users write it
+ * @vclass: VLB_CLASS_*
+ * @reoffer: a request that may have been done may be done again
+ * @pool: default bytes of the pool
+ * @pool_queue: default bytes for each queue after the first
+ * @writable: config fields the driver may write, or NULL
+ * @role: gives queue @index of @nqueues its role; never NULL
+ * @fit: fits the config space and features that the driver sees to what the pool can
+ *	hold, or NULL
+ */
+struct vlb_type {
+	u32 id;
+	const char *name;
+	u8 vclass;
+	bool reoffer;
+	u32 pool;
+	u32 pool_queue;
+	const struct vlb_field *writable;
+	const struct vlb_role *(*role)(unsigned int index, unsigned int nqueues);
+	void (*fit)(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features);
+};
+
+/**
+ * struct vlb_limits - what a queue's part of the pool can hold
+ * @request: bytes of one request
+ * @nqueues: queues of the device
+ */
+struct vlb_limits {
+	u32 request;
+	u16 nqueues;
+};
+
+const struct vlb_type *vlb_type_find(u32 id);
+const struct vlb_type *vlb_type_by_name(const char *name, size_t len);
+
+#endif
