@@ -239,7 +239,8 @@ int vloop_dev_fd(const struct vloop_dev *dev);
  *
  * Return: 0; -ENOTCONN when the front-end is gone and no other one can come (VLOOP_DEV_ONCE, or a
  * connected socket given to vloop_dev_take_fd()); -EBUSY when queue_stop() left requests that were
- * not completed: the device cannot go on.
+ * not completed: the device cannot go on; what a vloop_watch_fn returned; -EMFILE and the like when
+ * a front-end cannot be accepted.
  */
 int vloop_dev_process(struct vloop_dev *dev);
 
@@ -550,7 +551,7 @@ int vloop_program_run(const struct vloop_program *program, const struct vloop_ar
 		      struct vloop_dev *dev);
 
 /**
- * vloop_program_error() - print "NAME: message" on stderr
+ * vloop_program_error() - print "NAME: message" on stderr; after vloop_program_parse() was called
  */
 void vloop_program_error(const struct vloop_program *program, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));

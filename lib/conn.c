@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * One front-end at a time: the next one waits in the backlog of the socket.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "internal.h"
+#include "sock.h"
+
+#define BACKLOG	4
+
+/* Serve @fd; it is the device's when this succeeds. */
+int conn_take(struct vloop_dev *dev, int fd)
+{
+	int r;
+
+	if (dev->ops.connected) {
+		r = dev->ops.connected(dev);
+		if (r < 0) {
+			dev_error(dev, "the device refuses the front-end: %s", strerror(-r));
+			return r;
+		}
+	}
+	r = watch_add(dev, &dev->conn, fd, EPOLLIN);
+	if (r < 0) {
+		if (dev->ops.disconnected)
+			dev->ops.disconnected(dev);
+		return r;
+	}
+	watch_remove(dev, &dev->listen);
+	atomic_store(&dev->disconnect, false);
+	dev_info(dev, "front-end connected");
+	return 0;
+}
+
+/* Errors of accept(2) are of that connection, or will be gone later; there is nobody to tell. */
+int conn_accept(struct vloop_dev *dev)
+{
+	int fd = accept4(dev->listen.fd, NULL, NULL, SOCK_CLOEXEC);
+
+	if (fd < 0) {
+		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+			return -errno;
+		return 0;
+	}
+	if (conn_take(dev, fd) < 0)
+		close(fd);
+	return 0;
+}
+
+/*
+ * Stop everything and forget what this front-end said. Memory is unmapped only when the device has
+ * given all queues back; otherwise the device is stuck and keeps it.
+ */
+void conn_close(struct vloop_dev *dev)
+{
+	if (dev->conn.fd < 0)
+		return;
+	watch_remove(dev, &dev->conn);
+	close(dev->conn.fd);
+	dev->conn.fd = -1;
+	for (unsigned int i = 0; i < dev->num_queues; i++)
+		queue_halt(&dev->queues[i]);
+	if (dev->stuck)
+		return;
+	for (unsigned int i = 0; i < dev->num_queues; i++)
+		queue_forget(&dev->queues[i]);
+	mem_clear(&dev->mem);
+	inflight_unmap(dev);
+	if (dev->request_fd >= 0)
+		close(dev->request_fd);
+	dev->request_fd = -1;
+	dev->acked = 0;
+	dev->acked_protocol = 0;
+	dev->status = 0;
+	dev_info(dev, "front-end disconnected");
+	if (dev->ops.disconnected)
+		dev->ops.disconnected(dev);
+	dev->done = dev->once || dev->listen.fd < 0;
+	if (!dev->done && watch_add(dev, &dev->listen, dev->listen.fd, EPOLLIN) < 0)
+		dev->done = true;
+}
+
+static bool answers(const struct vloop_dev *dev, const struct vhost_user_msg *msg)
+{
+	return (dev->acked_protocol & BIT64(VHOST_USER_PROTOCOL_F_REPLY_ACK)) &&
+	       (msg->hdr.flags & VHOST_USER_FLAG_NEED_REPLY);
+}
+
+/*
+ * Read one message, do what it says and answer it.
+ *
+ * Return: 0; negative errno: the connection is to be closed.
+ */
+int conn_readable(struct vloop_dev *dev)
+{
+	const char *name;
+	struct vhost_user_msg msg;
+	uint32_t request;
+	bool ack;
+	int r, sent;
+
+	r = vhost_user_recv(dev->conn.fd, VHOST_USER_KIND_REQUEST, &msg, PARTIAL_MESSAGE_MS);
+	request = msg.hdr.request;
+	name = vhost_user_msg_name(VHOST_USER_KIND_REQUEST, request);
+	if (r == -ECONNRESET)
+		return r;
+	if (r < 0) {
+		dev_error(dev, "bad message from the front-end: request %u (%s), flags %#x, %u bytes: %s",
+			  request, name, msg.hdr.flags, msg.hdr.size,
+			  r == -ENOSYS ? "unknown request" : strerror(-r));
+		return r;
+	}
+	ack = answers(dev, &msg);
+	r = control_handle(dev, &msg);
+	if (r < 0)
+		dev_error(dev, "%s: %s", name, strerror(-r));
+	else
+		dev_debug(dev, "%s", name);
+	/* A refused write of the driver is not the end of the world; anything else is. */
+	if (request == VHOST_USER_SET_CONFIG && r < 0 && r != -EPROTO) {
+		sent = r;
+		r = 0;
+	} else {
+		sent = r;
+	}
+	if (vhost_user_shape(VHOST_USER_KIND_REQUEST, request)->replies) {
+		if (r == 0)
+			r = vhost_user_send(dev->conn.fd, &msg, REPLY_MS);
+	} else if (ack) {
+		struct vhost_user_msg reply;
+		int s;
+
+		vhost_user_init_reply(&reply, request, sizeof(uint64_t));
+		reply.payload.u64 = sent < 0 ? (uint64_t)-sent : 0;
+		s = vhost_user_send(dev->conn.fd, &reply, REPLY_MS);
+		if (r == 0)
+			r = s;
+	}
+	vhost_user_close_fds(&msg);
+	return r;
+}
+
+static int take_listening(struct vloop_dev *dev, int fd)
+{
+	int r = watch_add(dev, &dev->listen, fd, EPOLLIN);
+
+	if (r < 0)
+		return r;
+	dev->done = false;
+	return 0;
+}
+
+int vloop_dev_listen(struct vloop_dev *dev, const char *path)
+{
+	char *copy;
+	int fd, r;
+
+	if (dev->listen.fd >= 0 || dev->conn.fd >= 0)
+		return -EALREADY;
+	copy = strdup(path);
+	if (!copy)
+		return -ENOMEM;
+	fd = vl_sock_listen(path, BACKLOG);
+	r = fd < 0 ? fd : take_listening(dev, fd);
+	if (r < 0) {
+		if (fd >= 0) {
+			close(fd);
+			unlink(path);
+		}
+		free(copy);
+		return r;
+	}
+	dev->socket_path = copy;
+	return 0;
+}
+
+int vloop_dev_take_fd(struct vloop_dev *dev, int fd)
+{
+	bool listening;
+	int r;
+
+	if (dev->listen.fd >= 0 || dev->conn.fd >= 0)
+		return -EALREADY;
+	r = vl_sock_kind(fd, &listening);
+	if (r < 0)
+		return r;
+	r = listening ? take_listening(dev, fd) : conn_take(dev, fd);
+	if (r == 0)
+		dev->done = false;
+	return r;
+}
+
+bool vloop_dev_connected(const struct vloop_dev *dev)
+{
+	return dev->conn.fd >= 0;
+}

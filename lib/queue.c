@@ -1,0 +1,423 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * The life of a queue.
+ *
+ *   SET_VRING_KICK    the kick descriptor is watched
+ *   first kick        "started" (vhost-user.rst, "Ring states")
+ *   started, enabled  "running": the ring is mapped, queue_start() was called, requests flow
+ *   GET_VRING_BASE, disable, reset, end of the connection
+ *                     queue_halt(): the device gives the queue back, drained; only then may its memory
+ *                     go away
+ *
+ * Starting and stopping happen in the control thread. In between the ring belongs to the thread that
+ * serves it; making or joining that thread, or the device's own synchronisation in
+ * queue_start() and queue_stop(), hands it over.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+#define STOP_RETRY_NS	10000000	/* a stolen wake-up is repeated */
+
+void queue_init(struct vloop_queue *queue, struct vloop_dev *dev, unsigned int index)
+{
+	queue->dev = dev;
+	queue->index = index;
+	queue->kick_fd = -1;
+	queue->err_fd = -1;
+	queue->stop_fd = -1;
+	atomic_init(&queue->call_fd, -1);
+	queue->kick.kind = WATCH_KICK;
+	queue->kick.queue = queue;
+}
+
+/* Forget what a front-end said; the queue does not run. */
+void queue_forget(struct vloop_queue *queue)
+{
+	int fd = atomic_exchange(&queue->call_fd, -1);
+
+	if (fd >= 0)
+		close(fd);
+	queue_set_kick(queue, -1);
+	if (queue->err_fd >= 0)
+		close(queue->err_fd);
+	queue->err_fd = -1;
+	queue->num = 0;
+	queue->base = 0;
+	queue->have_addr = false;
+	queue->enabled = false;
+	atomic_store(&queue->error, 0);
+	atomic_store(&queue->call_off, false);
+}
+
+void queue_release(struct vloop_queue *queue)
+{
+	queue_forget(queue);
+	if (queue->stop_fd >= 0)
+		close(queue->stop_fd);
+	ring_free(queue);
+}
+
+/* Tell the control thread; the first error counts. Any thread. Return: @error. */
+int queue_fail(struct vloop_queue *queue, int error)
+{
+	int none = 0;
+
+	if (atomic_compare_exchange_strong(&queue->error, &none, error))
+		dev_wake(queue->dev);
+	return error;
+}
+
+/* The watch of the kick descriptor follows the state: see the top of this file. */
+static int watch_kick(struct vloop_queue *queue)
+{
+	bool loop = queue->dev->dispatch == VLOOP_DISPATCH_LOOP;
+	bool want = queue->kick_fd >= 0 && (!queue->started || (queue->running && loop));
+
+	if (want == queue->kick.armed)
+		return 0;
+	if (want)
+		return watch_add(queue->dev, &queue->kick, queue->kick_fd, EPOLLIN);
+	watch_remove(queue->dev, &queue->kick);
+	return 0;
+}
+
+/* Replace the kick descriptor; -1 takes it away. The queue does not run. */
+void queue_set_kick(struct vloop_queue *queue, int fd)
+{
+	watch_remove(queue->dev, &queue->kick);
+	if (queue->kick_fd >= 0)
+		close(queue->kick_fd);
+	queue->kick_fd = fd;
+	queue->started = false;
+}
+
+/*
+ * Replace the call descriptor, also while the queue runs: front-ends do that when the driver masks
+ * its interrupt. @fd -1: no calls. It belongs to the queue afterwards.
+ */
+int queue_set_call(struct vloop_queue *queue, int fd)
+{
+	int old = atomic_load(&queue->call_fd);
+
+	if (fd < 0) {
+		atomic_store(&queue->call_off, true);
+		return 0;
+	}
+	if (old < 0) {
+		atomic_store(&queue->call_fd, fd);
+	} else {
+		int r = dup3(fd, old, O_CLOEXEC) < 0 ? -errno : 0;
+
+		close(fd);
+		if (r < 0)
+			return r;
+	}
+	atomic_store(&queue->call_off, false);
+	/* What was published meanwhile, or by a predecessor that died before its signal. */
+	queue_signal(queue);
+	return 0;
+}
+
+/* A call that cannot be delivered is the front-end's affair. */
+void queue_signal(struct vloop_queue *queue)
+{
+	static const uint64_t one = 1;
+	int fd = atomic_load_explicit(&queue->call_fd, memory_order_relaxed);
+	ssize_t n;
+
+	if (fd < 0 || atomic_load_explicit(&queue->call_off, memory_order_relaxed))
+		return;
+	do
+		n = write(fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR);
+}
+
+static void *thread_main(void *arg)
+{
+	struct vloop_queue *queue = arg;
+	int r = queue->dev->ops.queue_run(queue);
+
+	vloop_queue_flush(queue);
+	if (r < 0)
+		queue_fail(queue, r);
+	else if (!vloop_queue_stopping(queue))
+		queue_fail(queue, -ESHUTDOWN);
+	return NULL;
+}
+
+/*
+ * Whether a read(2) of the descriptor waits and can be woken by a write of ours. A front-end's own
+ * kind of file is polled instead.
+ */
+static bool is_blocking_eventfd(int fd)
+{
+	char path[64], target[64];
+	int flags = fcntl(fd, F_GETFL);
+	ssize_t n;
+
+	if (flags < 0 || (flags & O_NONBLOCK) || (flags & O_ACCMODE) != O_RDWR)
+		return false;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strcmp(target, "anon_inode:[eventfd]") == 0;
+}
+
+static int start_thread(struct vloop_queue *queue)
+{
+	sigset_t all, before;
+	char name[16];
+	int r;
+
+	queue->kick_blocks = is_blocking_eventfd(queue->kick_fd);
+	queue->first_wait = true;
+	if (queue->stop_fd < 0) {
+		queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		if (queue->stop_fd < 0)
+			return -errno;
+	}
+	/* Signals are for the program's own threads. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = pthread_create(&queue->thread, NULL, thread_main, queue);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r)
+		return -r;
+	queue->have_thread = true;
+	snprintf(name, sizeof(name), "queue-%u", queue->index);
+	pthread_setname_np(queue->thread, name);
+	return 0;
+}
+
+/*
+ * The thread may sleep in read(2) of the kick descriptor, so a kick wakes it. The front-end has that
+ * descriptor too and could take the kick away: it is repeated until the thread has ended.
+ */
+static void stop_thread(struct vloop_queue *queue)
+{
+	static const uint64_t one = 1;
+	struct pollfd writable = { .fd = queue->kick_fd, .events = POLLOUT };
+	uint64_t dummy;
+	int r;
+
+	if (!queue->have_thread)
+		return;
+	if (write(queue->stop_fd, &one, sizeof(one)) < 0)
+		dev_error(queue->dev, "queue %u: cannot signal its thread", queue->index);
+	do {
+		struct timespec until;
+
+		if (queue->kick_blocks && poll(&writable, 1, 0) > 0 &&
+		    write(queue->kick_fd, &one, sizeof(one)) < 0)
+			dev_debug(queue->dev, "queue %u: cannot kick its thread", queue->index);
+		clock_gettime(CLOCK_REALTIME, &until);
+		until.tv_nsec += STOP_RETRY_NS;
+		if (until.tv_nsec >= 1000000000) {
+			until.tv_nsec -= 1000000000;
+			until.tv_sec++;
+		}
+		r = pthread_timedjoin_np(queue->thread, NULL, &until);
+	} while (r == ETIMEDOUT);
+	queue->have_thread = false;
+	if (read(queue->stop_fd, &dummy, sizeof(dummy)) < 0)
+		dev_debug(queue->dev, "queue %u: stop was not signalled", queue->index);
+}
+
+static int start(struct vloop_queue *queue)
+{
+	struct vloop_dev *dev = queue->dev;
+	int flags, r;
+
+	r = ring_open(queue);
+	if (r < 0) {
+		inflight_close(queue);
+		return r;
+	}
+	atomic_store(&queue->stopping, false);
+	/*
+	 * Outside of a thread of its own a read must never wait, and the front-end could read first.
+	 */
+	if (dev->dispatch != VLOOP_DISPATCH_THREAD) {
+		flags = fcntl(queue->kick_fd, F_GETFL);
+		if (flags < 0 || fcntl(queue->kick_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+			return -errno;
+	}
+	queue->running = true;
+	if (dev->ops.queue_start) {
+		r = dev->ops.queue_start(queue);
+		if (r < 0) {
+			dev_error(dev, "queue %u: the device cannot start it: %s", queue->index,
+				  strerror(-r));
+			queue->running = false;
+			ring_close(queue);
+			return r;
+		}
+	}
+	if (dev->dispatch == VLOOP_DISPATCH_THREAD) {
+		r = start_thread(queue);
+		if (r < 0) {
+			dev_error(dev, "queue %u: no thread: %s", queue->index, strerror(-r));
+			queue_halt(queue);
+			return r;
+		}
+	}
+	/* Requests may be waiting from before; a kick for them may have gone to somebody else. */
+	queue->check = dev->dispatch == VLOOP_DISPATCH_LOOP;
+	dev_debug(dev, "queue %u: runs, %s ring of %u entries", queue->index,
+		  queue->is_packed ? "packed" : "split", queue->size);
+	return 0;
+}
+
+/* Stop the queue if it runs. Afterwards nobody uses its ring or its memory, or dev->stuck is set. */
+void queue_halt(struct vloop_queue *queue)
+{
+	struct vloop_dev *dev = queue->dev;
+
+	if (!queue->running)
+		return;
+	atomic_store(&queue->stopping, true);
+	stop_thread(queue);
+	if (dev->ops.queue_stop)
+		dev->ops.queue_stop(queue);
+	vloop_queue_flush(queue);
+	if (queue->in_flight) {
+		dev_error(dev, "queue %u: the device did not complete %u requests when it stopped",
+			  queue->index, queue->in_flight);
+		dev->stuck = true;
+		return;
+	}
+	queue->running = false;
+	queue->check = false;
+	ring_close(queue);
+	/* Without this the loop would be told of kicks that nobody takes. */
+	watch_kick(queue);
+	dev_debug(dev, "queue %u: stopped", queue->index);
+}
+
+/* Start or stop the queue, as its state wants. */
+int queue_update(struct vloop_queue *queue)
+{
+	bool want = queue->kick_fd >= 0 && queue->started && queue->enabled;
+	int r;
+
+	if (!want)
+		queue_halt(queue);
+	else if (!queue->running) {
+		if (!queue->have_addr || queue->num == 0) {
+			dev_error(queue->dev, "queue %u: kicked before it has a ring",
+				  queue->index);
+			return -EPROTO;
+		}
+		r = start(queue);
+		if (r < 0)
+			return r;
+	}
+	return watch_kick(queue);
+}
+
+/* The loop found the kick descriptor readable. */
+int queue_kicked(struct vloop_queue *queue)
+{
+	if (!queue->started) {
+		/* The kick stays where it is, for whoever serves the queue. */
+		queue->started = true;
+		return queue_update(queue);
+	}
+	vloop_queue_ack_kick(queue);
+	queue->check = false;
+	return queue->running ? queue->dev->ops.queue_kick(queue) : 0;
+}
+
+int vloop_queue_wait(struct vloop_queue *queue)
+{
+	struct pollfd fds[2] = {
+		{ .fd = queue->kick_fd, .events = POLLIN },
+		{ .fd = queue->stop_fd, .events = POLLIN },
+	};
+	uint64_t count;
+	ssize_t n;
+
+	if (queue->first_wait) {
+		queue->first_wait = false;
+		return !vloop_queue_stopping(queue);
+	}
+	for (;;) {
+		if (vloop_queue_stopping(queue))
+			return 0;
+		if (!queue->kick_blocks && poll(fds, 2, -1) < 0 && errno != EINTR)
+			return -errno;
+		if (!queue->kick_blocks && fds[0].revents == 0)
+			continue;
+		n = read(queue->kick_fd, &count, sizeof(count));
+		if (n > 0)
+			return !vloop_queue_stopping(queue);
+		if (n == 0)
+			return -EPROTO;
+		/* The front-end may make the file non-blocking at any time. */
+		if (errno == EAGAIN)
+			queue->kick_blocks = false;
+		else if (errno != EINTR)
+			return -errno;
+	}
+}
+
+void vloop_queue_ack_kick(struct vloop_queue *queue)
+{
+	uint64_t count;
+
+	/* Nothing there: somebody was faster, and looking at the ring is right in any case. */
+	while (read(queue->kick_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+		;
+}
+
+int vloop_queue_kick_fd(const struct vloop_queue *queue)
+{
+	return queue->kick_fd;
+}
+
+int vloop_queue_stop_fd(const struct vloop_queue *queue)
+{
+	return queue->stop_fd;
+}
+
+bool vloop_queue_stopping(const struct vloop_queue *queue)
+{
+	return atomic_load_explicit(&queue->stopping, memory_order_acquire);
+}
+
+unsigned int vloop_queue_index(const struct vloop_queue *queue)
+{
+	return queue->index;
+}
+
+unsigned int vloop_queue_size(const struct vloop_queue *queue)
+{
+	return queue->size;
+}
+
+struct vloop_dev *vloop_queue_dev(const struct vloop_queue *queue)
+{
+	return queue->dev;
+}
+
+void vloop_queue_set_user(struct vloop_queue *queue, void *user)
+{
+	queue->user = user;
+}
+
+void *vloop_queue_user(const struct vloop_queue *queue)
+{
+	return queue->user;
+}
