@@ -178,8 +178,7 @@ static bool block_in_use(const char *directory, char *ret_user, size_t size)
 	       has_holder(directory, ret_user, size);
 }
 
-bool sysfs_in_use(const struct vloop_type *type, const char *virtio, char *ret_user,
-		  size_t size)
+bool sysfs_in_use(const struct vloop_type *type, const char *virtio, char *ret_user, size_t size)
 {
 	static const char *const levels[] = {"block/*", "block/*/*[0-9]"};
 	bool used = false;

@@ -232,8 +232,8 @@ static int check_type(const char *name, struct attach_options *options)
 {
 	options->type = type_by_name(name);
 	if (!options->type)
-		return usage_error("attach", "no device type '%s'; the types are in vloop-attach(1)",
-				   name);
+		return usage_error("attach",
+				   "no device type '%s'; the types are in vloop-attach(1)", name);
 	if (options->type->refused) {
 		msg_error("%s devices cannot be attached: %s", name, options->type->refused);
 		return EXIT_MISFIT;
@@ -252,8 +252,8 @@ int attach_parse(int argc, char **argv, struct attach_options *ret_options)
 	bool policy_given = false;
 	int c, ret;
 
-	*ret_options = (struct attach_options){
-		.fd = -1, .timeout_ms = 30000, .device_timeout_ms = 10000};
+	*ret_options =
+		(struct attach_options){.fd = -1, .timeout_ms = 30000, .device_timeout_ms = 10000};
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
 		ret = parse_option(c, optarg, ret_options);
@@ -304,8 +304,10 @@ static void raise_file_limit(void)
 
 static int serve(const struct attach_options *options, int result_fd)
 {
-	struct attach attach = {
-		.options = options, .type = options->type, .kdev = {.fd = -1}, .result_fd = result_fd};
+	struct attach attach = {.options = options,
+				.type = options->type,
+				.kdev = {.fd = -1},
+				.result_fd = result_fd};
 	int ret;
 
 	session_init(&attach.session);

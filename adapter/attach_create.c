@@ -13,14 +13,14 @@
 
 #include "attach.h"
 
-#define BIT(n)	       (1ULL << (n))
-#define BLK_READ_ONLY  5
-#define NET_MAC	       5
+#define BIT(n) (1ULL << (n))
+#define BLK_READ_ONLY 5
+#define NET_MAC 5
 #define CONNECT_STEP_MS 50
 
 /* virtio_net features that do nothing without the control queue (virtio 1.3, 5.1.3.1). */
-#define NET_CONTROL                                                                                \
-	(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(52) |  \
+#define NET_CONTROL                                                                               \
+	(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(52) | \
 	 BIT(53) | BIT(57) | BIT(60))
 
 /* More bits of others than this, and it is another type; fewer may be a newer version. */
@@ -68,8 +68,9 @@ static enum vloop_exit check_features(struct attach *attach)
 	if (!strange)
 		return EXIT_OK;
 	if (__builtin_popcountll(strange) <= STRANGE_FEATURES_MAX || attach->options->force) {
-		msg_warn("%s: it offers features that this program does not know for %s: 0x%" PRIx64,
-			 attach_source(attach), name, strange);
+		msg_warn(
+			"%s: it offers features that this program does not know for %s: 0x%" PRIx64,
+			attach_source(attach), name, strange);
 		return EXIT_OK;
 	}
 	msg_error("%s: it offers features that no %s device has (0x%" PRIx64 "): it is of another "
@@ -219,15 +220,17 @@ static enum vloop_exit create_error(struct attach *attach, int error,
 	case EPERM:
 	case EACCES:
 		msg_error("no permission to make a %s device: run as root, or see the policy of "
-			  "the module in virtio-loopback(4)", type);
+			  "the module in virtio-loopback(4)",
+			  type);
 		return EXIT_RIGHTS;
 	case EMFILE:
 		msg_error("the module's limit on the number of devices is reached "
 			  "(virtio-loopback(4))");
 		return EXIT_FAIL;
 	case ENOSPC:
-		msg_error("a pool of %" PRIu64 " bytes is too small for %u queues: give --pool %"
-			  PRIu64 " at least, or smaller queues (--queue-size)",
+		msg_error("a pool of %" PRIu64
+			  " bytes is too small for %u queues: give --pool %" PRIu64
+			  " at least, or smaller queues (--queue-size)",
 			  (uint64_t)create->pool_len, attach->nqueues,
 			  (uint64_t)create->out_pool_min);
 		return EXIT_MEMORY;
@@ -289,8 +292,8 @@ enum vloop_exit attach_create(struct attach *attach)
 		ret = kdev_type_info(&attach->kdev, attach->type->id, &info);
 		if (ret)
 			return create_error(attach, ret, &create);
-		create.pool_len = info.out_pool_default +
-				  (attach->nqueues - 1) * info.out_pool_per_queue;
+		create.pool_len =
+			info.out_pool_default + (attach->nqueues - 1) * info.out_pool_per_queue;
 	}
 	create.pool_len = (create.pool_len + unit - 1) / unit * unit;
 	ret = create_named(attach, &create);

@@ -20,7 +20,7 @@
 #include "attach.h"
 
 #define DELAY_FIRST_MS 50
-#define DELAY_MAX_MS   1000
+#define DELAY_MAX_MS 1000
 
 /*
  * A peer that stays away, or comes back unfit every second, is worth one line and not one
@@ -177,14 +177,18 @@ static const char *check_successor(struct attach *attach, struct config_space *c
 		needed &= ~(1ULL << 5);
 	missing = needed & ~attach->backend.features;
 	if (missing) {
-		snprintf(text, sizeof(text), "it lacks features that the device was attached with "
-					     "(0x%" PRIx64 ")", missing);
+		snprintf(text, sizeof(text),
+			 "it lacks features that the device was attached with "
+			 "(0x%" PRIx64 ")",
+			 missing);
 		return text;
 	}
 	if (attach->backend.queue_max && attach->type->id != 1 &&
 	    attach->backend.queue_max < attach->nqueues) {
-		snprintf(text, sizeof(text), "it has %" PRIu64 " queues, the device was attached "
-					     "with %u", attach->backend.queue_max, attach->nqueues);
+		snprintf(text, sizeof(text),
+			 "it has %" PRIu64 " queues, the device was attached "
+			 "with %u",
+			 attach->backend.queue_max, attach->nqueues);
 		return text;
 	}
 	ret = attach_fetch_config(attach, config);

@@ -58,7 +58,8 @@ static void handle_event(struct attach *attach, const struct vlb_event *event)
 	case VLB_EVENT_REGISTERED:
 		attach->registered = true;
 		if (event->reason) {
-			msg_error("the kernel refused the device: %s", strerror((int)event->reason));
+			msg_error("the kernel refused the device: %s",
+				  strerror((int)event->reason));
 			attach_fail(attach, EXIT_FAIL);
 		}
 		break;
@@ -122,7 +123,8 @@ static bool spare_busy_device(struct attach *attach, int signal)
 	if (signal == SIGINT && !attach->in_use_warned) {
 		attach->in_use_warned = true;
 		msg_error("the device is %s; release it, or interrupt again to remove it all the "
-			  "same", user);
+			  "same",
+			  user);
 		return true;
 	}
 	msg_warn("removing the device although it is %s", user);

@@ -11,8 +11,8 @@
 #include "sock.h"
 #include "vloop.h"
 
-static int __attribute__((format(printf, 3, 4))) problem(struct backend *backend, int error,
-							  const char *format, ...)
+static int __attribute__((format(printf, 3, 4)))
+problem(struct backend *backend, int error, const char *format, ...)
 {
 	va_list args;
 
@@ -38,8 +38,9 @@ int backend_connect(struct backend *backend, const char *path)
 	case -ECONNREFUSED:
 		return problem(backend, fd, "nobody listens there; is the back-end running?");
 	case -EAGAIN:
-		return problem(backend, fd, "the back-end does not take the connection; it serves "
-					    "another front-end");
+		return problem(backend, fd,
+			       "the back-end does not take the connection; it serves "
+			       "another front-end");
 	case -ENAMETOOLONG:
 		return problem(backend, fd, "the path is too long for a socket (107 bytes)");
 	default:
@@ -329,21 +330,23 @@ int backend_get_config(struct backend *backend, const struct vloop_type *type,
 	else
 		ret = search_config(backend, type, ret_config);
 	if (ret == -ENODATA)
-		return problem(backend, ret, "it answered no GET_CONFIG of a size that %s devices "
-					     "have", type->name);
+		return problem(backend, ret,
+			       "it answered no GET_CONFIG of a size that %s devices "
+			       "have",
+			       type->name);
 	if (ret)
 		return ret;
 	if (ret_config->len < type->config_min)
-		return problem(backend, -EMSGSIZE, "its config space has %u bytes, a %s device has "
-						   "%u at least",
+		return problem(backend, -EMSGSIZE,
+			       "its config space has %u bytes, a %s device has "
+			       "%u at least",
 			       ret_config->len, type->name, type->config_min);
 	backend->config_len = ret_config->len;
 	ret_config->len = type->config_sizes[0];
 	return 0;
 }
 
-int backend_set_config(struct backend *backend, uint32_t offset, const void *data,
-		       uint32_t len)
+int backend_set_config(struct backend *backend, uint32_t offset, const void *data, uint32_t len)
 {
 	struct vhost_user_msg msg;
 
@@ -458,8 +461,9 @@ int backend_channel(struct backend *backend)
 		return 0;
 	}
 	if (ret)
-		return problem(backend, ret, "it sent a message on its own channel that vhost-user "
-					     "does not allow");
+		return problem(backend, ret,
+			       "it sent a message on its own channel that vhost-user "
+			       "does not allow");
 	vhost_user_close_fds(&msg);
 	if (msg.hdr.request == VHOST_USER_BACKEND_CONFIG_CHANGE)
 		backend->config_changed = true;

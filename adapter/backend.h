@@ -23,12 +23,12 @@
 #include "vhost_user.h"
 
 /* What is acknowledged of the protocol features that a back-end offers (doc/architecture). */
-#define BACKEND_PROTOCOL_WANTED                                                                    \
-	(VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_MQ) |                                                \
-	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |                                         \
-	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |                                       \
-	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_CONFIG) |                                            \
-	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) |                                      \
+#define BACKEND_PROTOCOL_WANTED                               \
+	(VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_MQ) |           \
+	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_REPLY_ACK) |    \
+	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_BACKEND_REQ) |  \
+	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_CONFIG) |       \
+	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_RESET_DEVICE) | \
 	 VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_STATUS))
 
 /*
@@ -106,8 +106,7 @@ int backend_get_config(struct backend *backend, const struct vloop_type *type,
 		       struct config_space *ret_config);
 
 /* backend_set_config() - a write of the driver; -ENODATA without the CONFIG feature */
-int backend_set_config(struct backend *backend, uint32_t offset, const void *data,
-		       uint32_t len);
+int backend_set_config(struct backend *backend, uint32_t offset, const void *data, uint32_t len);
 
 /* backend_set_features() - acknowledge; bit 30 is added where it was offered */
 int backend_set_features(struct backend *backend, uint64_t features);

@@ -18,8 +18,7 @@ uint64_t config_get(const struct config_space *config, unsigned int offset, unsi
 	return value;
 }
 
-void config_put(struct config_space *config, unsigned int offset, unsigned int size,
-		uint64_t value)
+void config_put(struct config_space *config, unsigned int offset, unsigned int size, uint64_t value)
 {
 	if (offset + size > config->len)
 		return;
@@ -87,14 +86,14 @@ struct json_object *config_describe(const struct vloop_type *type, uint64_t feat
 /* Values of a host without limits of its own; the kernel's relay clamps max_sectors. */
 static void make_up_scsi(struct config_space *config)
 {
-	config_put(config, 0, 4, 1);	   /* num_queues; config_set_queues() knows better */
-	config_put(config, 4, 4, 126);	   /* seg_max */
-	config_put(config, 8, 4, 0xffff);  /* max_sectors */
-	config_put(config, 12, 4, 128);	   /* cmd_per_lun */
-	config_put(config, 16, 4, 16);	   /* event_info_size: struct virtio_scsi_event */
-	config_put(config, 20, 4, 96);	   /* sense_size, virtio 1.3, 5.6.4 */
-	config_put(config, 24, 4, 32);	   /* cdb_size */
-	config_put(config, 30, 2, 255);	   /* max_target */
+	config_put(config, 0, 4, 1); /* num_queues; config_set_queues() knows better */
+	config_put(config, 4, 4, 126); /* seg_max */
+	config_put(config, 8, 4, 0xffff); /* max_sectors */
+	config_put(config, 12, 4, 128); /* cmd_per_lun */
+	config_put(config, 16, 4, 16); /* event_info_size: struct virtio_scsi_event */
+	config_put(config, 20, 4, 96); /* sense_size, virtio 1.3, 5.6.4 */
+	config_put(config, 24, 4, 32); /* cdb_size */
+	config_put(config, 30, 2, 255); /* max_target */
 	config_put(config, 32, 4, 0x3fff); /* max_lun: the flat addressing format ends there */
 }
 
@@ -140,8 +139,7 @@ uint64_t config_request_queues(const struct vloop_type *type, uint64_t features,
 	return n ? n : 1;
 }
 
-void config_set_queues(const struct vloop_type *type, uint32_t nqueues,
-		       struct config_space *config)
+void config_set_queues(const struct vloop_type *type, uint32_t nqueues, struct config_space *config)
 {
 	uint32_t n = nqueues - type->queues_fixed;
 

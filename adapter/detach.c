@@ -15,7 +15,7 @@
 #include "parse.h"
 #include "sysfs.h"
 
-#define CLASS	      "/sys/class/virtio-loopback"
+#define CLASS "/sys/class/virtio-loopback"
 #define OPEN_BOUND_MS 2000
 
 /*
@@ -77,7 +77,8 @@ static enum vloop_exit explain(const char *name, int error, uint64_t timeout_s)
 		return EXIT_RIGHTS;
 	case ETIMEDOUT:
 		msg_error("device '%s' is not gone after %u s; its removal goes on, --force fails "
-			  "its requests", name, (unsigned int)timeout_s);
+			  "its requests",
+			  name, (unsigned int)timeout_s);
 		return EXIT_TIMEOUT;
 	case EINTR:
 		msg_error("interrupted; the removal of '%s' goes on", name);

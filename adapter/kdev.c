@@ -105,8 +105,8 @@ int kdev_config(struct kdev *kdev, const void *data, uint32_t len, uint32_t flag
 	return kdev->call(kdev, VLB_IOC_CONFIG, &arg);
 }
 
-int kdev_answer(struct kdev *kdev, uint64_t id, uint32_t error, uint32_t offset,
-		const void *data, uint32_t len)
+int kdev_answer(struct kdev *kdev, uint64_t id, uint32_t error, uint32_t offset, const void *data,
+		uint32_t len)
 {
 	struct vlb_config arg = {
 		.size = sizeof(arg),

@@ -26,8 +26,7 @@ void msg_to_syslog(void)
 	background = true;
 }
 
-static void __attribute__((format(printf, 2, 0))) emit(int level, const char *format,
-						       va_list args)
+static void __attribute__((format(printf, 2, 0))) emit(int level, const char *format, va_list args)
 {
 	const char *mark = level == VL_LOG_WARNING ? "warning: " : "";
 	char text[900];
@@ -41,14 +40,14 @@ static void __attribute__((format(printf, 2, 0))) emit(int level, const char *fo
 		vl_log(level, "%s%s", mark, text);
 }
 
-#define MSG_FUNCTION(name, level)                                                                  \
-	void name(const char *format, ...)                                                         \
-	{                                                                                          \
-		va_list args;                                                                      \
-                                                                                                   \
-		va_start(args, format);                                                            \
-		emit(level, format, args);                                                         \
-		va_end(args);                                                                      \
+#define MSG_FUNCTION(name, level)          \
+	void name(const char *format, ...) \
+	{                                  \
+		va_list args;              \
+                                           \
+		va_start(args, format);    \
+		emit(level, format, args); \
+		va_end(args);              \
 	}
 
 MSG_FUNCTION(msg_error, VL_LOG_ERROR)

@@ -104,8 +104,9 @@ static void print_text(struct json_object *object, int indent)
 void out_print(struct json_object *object, bool json)
 {
 	if (json)
-		printf("%s\n", json_object_to_json_string_ext(object, JSON_C_TO_STRING_PRETTY |
-						JSON_C_TO_STRING_NOSLASHESCAPE));
+		printf("%s\n",
+		       json_object_to_json_string_ext(
+			       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		print_text(object, 0);
 	fflush(stdout);

@@ -36,8 +36,7 @@ static int add_type(struct json_object *object, struct backend *backend,
 		return EXIT_MISFIT;
 	}
 	out_number(object, "config_size", backend->config_len);
-	json_object_object_add(object, "config",
-			       config_describe(type, backend->features, &config));
+	json_object_object_add(object, "config", config_describe(type, backend->features, &config));
 	return EXIT_OK;
 }
 

@@ -10,7 +10,7 @@
 
 #include "session.h"
 
-#define STATUS_NEGOTIATED                                                                          \
+#define STATUS_NEGOTIATED \
 	(VIRTIO_CONFIG_S_ACKNOWLEDGE | VIRTIO_CONFIG_S_DRIVER | VIRTIO_CONFIG_S_FEATURES_OK)
 
 void session_init(struct session *session)

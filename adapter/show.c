@@ -55,8 +55,7 @@ static uint64_t count_queues(const char *name)
 	return n;
 }
 
-static void add_details(struct json_object *object, const struct vloop_type *type,
-			const char *name)
+static void add_details(struct json_object *object, const struct vloop_type *type, const char *name)
 {
 	char reason[SYSFS_TEXT] = "";
 

@@ -19,9 +19,9 @@ static const struct counter {
 	const char *name;
 	bool gauge; /* a level, not a sum: shown as it is also with --interval */
 } counters[] = {
-	{"requests", false}, {"completed", false}, {"bytes_out", false}, {"bytes_in", false},
-	{"kicks", false},    {"calls", false},	   {"stalls", false},	 {"failed", false},
-	{"reoffered", false}, {"clamped", false},  {"dropped", false},	 {"in_flight", true},
+	{"requests", false},  {"completed", false}, {"bytes_out", false}, {"bytes_in", false},
+	{"kicks", false},     {"calls", false},	    {"stalls", false},	  {"failed", false},
+	{"reoffered", false}, {"clamped", false},   {"dropped", false},	  {"in_flight", true},
 };
 
 #define NCOUNTERS (sizeof(counters) / sizeof(counters[0]))

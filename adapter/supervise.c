@@ -31,8 +31,7 @@ void supervise_notify(const char *format, ...)
 	va_list args;
 	int fd, n;
 
-	if (!path || (path[0] != '/' && path[0] != '@') ||
-	    strlen(path) >= sizeof(address.sun_path))
+	if (!path || (path[0] != '/' && path[0] != '@') || strlen(path) >= sizeof(address.sun_path))
 		return;
 	va_start(args, format);
 	n = vsnprintf(text, sizeof(text), format, args);

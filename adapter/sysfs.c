@@ -16,8 +16,8 @@
 
 const char *sysfs_root = "";
 
-static int __attribute__((format(printf, 3, 0))) read_line(char *ret_text, size_t size,
-							    const char *format, va_list args)
+static int __attribute__((format(printf, 3, 0)))
+read_line(char *ret_text, size_t size, const char *format, va_list args)
 {
 	char path[PATH_MAX];
 	size_t at = (size_t)snprintf(path, sizeof(path), "%s", sysfs_root);

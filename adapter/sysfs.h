@@ -54,7 +54,6 @@ int sysfs_find(const char *text, char *ret_name, size_t size);
  * device on top of it, as seen from here. Never opens the device: it might be one that
  * this very process has to serve.
  */
-bool sysfs_in_use(const struct vloop_type *type, const char *virtio, char *ret_user,
-		  size_t size);
+bool sysfs_in_use(const struct vloop_type *type, const char *virtio, char *ret_user, size_t size);
 
 #endif

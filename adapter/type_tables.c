@@ -5,9 +5,9 @@
  */
 #include "types.h"
 
-#define END                                                                                        \
-	{                                                                                          \
-		0                                                                                  \
+#define END       \
+	{         \
+		0 \
 	}
 
 const struct feature_name features_none[] = {END};
@@ -53,10 +53,22 @@ const struct feature_name features_net[] = {
 };
 
 const struct feature_name features_blk[] = {
-	{0, "barrier"},	 {1, "size-max"},     {2, "seg-max"},  {4, "geometry"},
-	{5, "read-only"}, {6, "blk-size"},    {7, "scsi"},     {9, "flush"},
-	{10, "topology"}, {11, "config-wce"}, {12, "mq"},      {13, "discard"},
-	{14, "write-zeroes"}, {15, "lifetime"}, {16, "secure-erase"}, {17, "zoned"},
+	{0, "barrier"},
+	{1, "size-max"},
+	{2, "seg-max"},
+	{4, "geometry"},
+	{5, "read-only"},
+	{6, "blk-size"},
+	{7, "scsi"},
+	{9, "flush"},
+	{10, "topology"},
+	{11, "config-wce"},
+	{12, "mq"},
+	{13, "discard"},
+	{14, "write-zeroes"},
+	{15, "lifetime"},
+	{16, "secure-erase"},
+	{17, "zoned"},
 	END,
 };
 
@@ -68,11 +80,7 @@ const struct feature_name features_console[] = {
 };
 
 const struct feature_name features_scsi[] = {
-	{0, "inout"},
-	{1, "hotplug"},
-	{2, "change"},
-	{3, "t10-pi"},
-	END,
+	{0, "inout"}, {1, "hotplug"}, {2, "change"}, {3, "t10-pi"}, END,
 };
 
 const struct feature_name features_rtc[] = {{0, "alarm"}, END};
@@ -83,19 +91,11 @@ const struct feature_name features_scmi[] = {{0, "p2a-channels"}, {1, "shared-me
 const struct feature_name features_i2c[] = {{0, "zero-length-request"}, END};
 
 const struct feature_name features_can[] = {
-	{0, "classic"},
-	{1, "fd"},
-	{2, "rtr-frames"},
-	{3, "late-tx-ack"},
-	END,
+	{0, "classic"}, {1, "fd"}, {2, "rtr-frames"}, {3, "late-tx-ack"}, END,
 };
 
 const struct feature_name features_bt[] = {
-	{0, "vendor-hci"},
-	{1, "msft-ext"},
-	{2, "aosp-ext"},
-	{3, "config-v2"},
-	END,
+	{0, "vendor-hci"}, {1, "msft-ext"}, {2, "aosp-ext"}, {3, "config-v2"}, END,
 };
 
 const struct feature_name features_gpio[] = {{0, "irq"}, END};

@@ -10,7 +10,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "net",
 		.id = 1,
-		.title = "network card",
 		.module = "virtio_net",
 		.queues = 2,
 		.mq_bit = 22,
@@ -27,7 +26,6 @@ static const struct vloop_type types[] = {
 		.name = "blk",
 		.id = 2,
 		.flags = TYPE_CONFIG_REQUIRED | TYPE_PER_CPU,
-		.title = "disk",
 		.module = "virtio_blk",
 		.queues = 1,
 		.mq_bit = 12,
@@ -43,7 +41,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "console",
 		.id = 3,
-		.title = "console or serial ports",
 		.module = "virtio_console",
 		.queues = 2,
 		.mq_bit = 1,
@@ -56,7 +53,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "rng",
 		.id = 4,
-		.title = "entropy source",
 		.module = "virtio_rng",
 		.queues = 1,
 		.mq_bit = FIELD_ALWAYS,
@@ -67,7 +63,6 @@ static const struct vloop_type types[] = {
 		.name = "scsi",
 		.id = 8,
 		.flags = TYPE_PER_CPU,
-		.title = "SCSI host",
 		.module = "virtio_scsi",
 		.queues = 3,
 		.queues_fixed = 2,
@@ -84,7 +79,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "rtc",
 		.id = 17,
-		.title = "clock",
 		.module = "virtio_rtc",
 		.queues = 2,
 		.mq_bit = FIELD_ALWAYS,
@@ -97,7 +91,6 @@ static const struct vloop_type types[] = {
 		.name = "input",
 		.id = 18,
 		.flags = TYPE_CONFIG_REQUIRED,
-		.title = "keyboard, mouse, touch screen",
 		.module = "virtio_input",
 		.queues = 2,
 		.mq_bit = FIELD_ALWAYS,
@@ -112,7 +105,6 @@ static const struct vloop_type types[] = {
 		.name = "vsock",
 		.id = 19,
 		.flags = TYPE_CONFIG_REQUIRED,
-		.title = "VM sockets",
 		.module = "vmw_vsock_virtio_transport",
 		.queues = 3,
 		.mq_bit = FIELD_ALWAYS,
@@ -125,7 +117,6 @@ static const struct vloop_type types[] = {
 		.name = "sound",
 		.id = 25,
 		.flags = TYPE_CONFIG_REQUIRED,
-		.title = "sound card",
 		.module = "virtio_snd",
 		.queues = 4,
 		.mq_bit = FIELD_ALWAYS,
@@ -140,7 +131,6 @@ static const struct vloop_type types[] = {
 		.name = "fs",
 		.id = 26,
 		.flags = TYPE_PER_CPU,
-		.title = "shared file system",
 		.module = "virtiofs",
 		.queues = 2,
 		.queues_fixed = 1,
@@ -155,7 +145,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "scmi",
 		.id = 32,
-		.title = "system control (Arm)",
 		.module = "scmi_transport_virtio",
 		.queues = 2,
 		.mq_bit = FIELD_ALWAYS,
@@ -165,7 +154,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "i2c",
 		.id = 34,
-		.title = "I2C bus",
 		.module = "i2c-virtio",
 		.queues = 1,
 		.mq_bit = FIELD_ALWAYS,
@@ -177,7 +165,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "can",
 		.id = 36,
-		.title = "CAN controller",
 		.module = "virtio_can",
 		.queues = 3,
 		.mq_bit = FIELD_ALWAYS,
@@ -190,7 +177,6 @@ static const struct vloop_type types[] = {
 	{
 		.name = "bt",
 		.id = 40,
-		.title = "Bluetooth controller",
 		.module = "virtio_bt",
 		.queues = 2,
 		.mq_bit = FIELD_ALWAYS,
@@ -205,7 +191,6 @@ static const struct vloop_type types[] = {
 		.name = "gpio",
 		.id = 41,
 		.flags = TYPE_CONFIG_REQUIRED,
-		.title = "GPIO lines",
 		.module = "gpio-virtio",
 		.queues = 2,
 		.mq_bit = FIELD_ALWAYS,
@@ -220,7 +205,6 @@ static const struct vloop_type types[] = {
 		.name = "spi",
 		.id = 45,
 		.flags = TYPE_CONFIG_REQUIRED,
-		.title = "SPI controller",
 		.module = "spi-virtio",
 		.queues = 1,
 		.mq_bit = FIELD_ALWAYS,
@@ -256,11 +240,6 @@ static const struct vloop_type types[] = {
 
 #define NTYPES (sizeof(types) / sizeof(types[0]))
 
-const struct vloop_type *type_at(size_t index)
-{
-	return index < NTYPES ? &types[index] : NULL;
-}
-
 const struct vloop_type *type_by_name(const char *name)
 {
 	for (size_t i = 0; i < NTYPES; i++)
@@ -279,23 +258,50 @@ const struct vloop_type *type_by_id(uint32_t id)
 
 /* virtio 1.3, section 6, and the vhost-user specification. */
 static const struct feature_name features_common[] = {
-	{24, "notify-on-empty"}, {26, "log-all"},	 {27, "any-layout"},
-	{28, "indirect-desc"},	 {29, "event-idx"},	 {30, "protocol-features"},
-	{32, "version-1"},	 {33, "access-platform"}, {34, "ring-packed"},
-	{35, "in-order"},	 {36, "order-platform"}, {37, "sr-iov"},
-	{38, "notification-data"}, {39, "notif-config-data"}, {40, "ring-reset"},
-	{41, "admin-vq"},	 {0, NULL},
+	{24, "notify-on-empty"},
+	{26, "log-all"},
+	{27, "any-layout"},
+	{28, "indirect-desc"},
+	{29, "event-idx"},
+	{30, "protocol-features"},
+	{32, "version-1"},
+	{33, "access-platform"},
+	{34, "ring-packed"},
+	{35, "in-order"},
+	{36, "order-platform"},
+	{37, "sr-iov"},
+	{38, "notification-data"},
+	{39, "notif-config-data"},
+	{40, "ring-reset"},
+	{41, "admin-vq"},
+	{0, NULL},
 };
 
 static const struct feature_name protocol_features[] = {
-	{0, "mq"},	      {1, "log-shmfd"},	    {2, "rarp"},
-	{3, "reply-ack"},     {4, "net-mtu"},	    {5, "backend-req"},
-	{6, "cross-endian"},  {7, "crypto-session"}, {8, "pagefault"},
-	{9, "config"},	      {10, "backend-send-fd"}, {11, "host-notifier"},
-	{12, "inflight-shmfd"}, {13, "reset-device"}, {14, "inband-notifications"},
-	{15, "configure-mem-slots"}, {16, "status"}, {17, "xen-mmap"},
-	{18, "shared-object"}, {19, "device-state"}, {20, "get-vring-base-inflight"},
-	{21, "gpa-addresses"}, {22, "shmem"},	    {0, NULL},
+	{0, "mq"},
+	{1, "log-shmfd"},
+	{2, "rarp"},
+	{3, "reply-ack"},
+	{4, "net-mtu"},
+	{5, "backend-req"},
+	{6, "cross-endian"},
+	{7, "crypto-session"},
+	{8, "pagefault"},
+	{9, "config"},
+	{10, "backend-send-fd"},
+	{11, "host-notifier"},
+	{12, "inflight-shmfd"},
+	{13, "reset-device"},
+	{14, "inband-notifications"},
+	{15, "configure-mem-slots"},
+	{16, "status"},
+	{17, "xen-mmap"},
+	{18, "shared-object"},
+	{19, "device-state"},
+	{20, "get-vring-base-inflight"},
+	{21, "gpa-addresses"},
+	{22, "shmem"},
+	{0, NULL},
 };
 
 static const char *look_up(const struct feature_name *table, unsigned int bit)

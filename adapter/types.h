@@ -37,7 +37,7 @@ struct config_field {
 };
 
 #define TYPE_CONFIG_REQUIRED (1u << 0) /* without GET_CONFIG there is no such device */
-#define TYPE_PER_CPU	     (1u << 1) /* the driver uses one request queue per processor */
+#define TYPE_PER_CPU (1u << 1) /* the driver uses one request queue per processor */
 
 /*
  * @queues: what a device has unless told otherwise; with TYPE_PER_CPU, @queues_fixed plus
@@ -56,7 +56,6 @@ struct vloop_type {
 	const char *name;
 	uint32_t id;
 	uint32_t flags;
-	const char *title;
 	const char *module;
 	uint32_t queues;
 	uint32_t queues_fixed;
@@ -74,9 +73,6 @@ struct vloop_type {
 
 const struct vloop_type *type_by_name(const char *name);
 const struct vloop_type *type_by_id(uint32_t id);
-
-/* type_at() - the table's entry @index, NULL after the last */
-const struct vloop_type *type_at(size_t index);
 
 /*
  * feature_name() - word for one feature bit of @type (NULL: only the bits that all types

@@ -10,18 +10,18 @@
 /* Exit codes, documented in vloop(1). Scripts rely on them: never renumber. */
 enum vloop_exit {
 	EXIT_OK = 0,
-	EXIT_FAIL = 1,	   /* anything without a code of its own */
-	EXIT_USAGE = 2,	   /* the command line is wrong */
-	EXIT_BACKEND = 3,  /* the back-end cannot be reached, or went away */
-	EXIT_MISFIT = 4,   /* the back-end is of another type, or lacks what is needed */
-	EXIT_MODULE = 5,   /* the kernel module is not there */
-	EXIT_RIGHTS = 6,   /* no permission */
-	EXIT_EXISTS = 7,   /* the name is in use */
-	EXIT_MEMORY = 8,   /* pool too small, or memory limit */
-	EXIT_BUSY = 9,	   /* the device is in use */
+	EXIT_FAIL = 1, /* anything without a code of its own */
+	EXIT_USAGE = 2, /* the command line is wrong */
+	EXIT_BACKEND = 3, /* the back-end cannot be reached, or went away */
+	EXIT_MISFIT = 4, /* the back-end is of another type, or lacks what is needed */
+	EXIT_MODULE = 5, /* the kernel module is not there */
+	EXIT_RIGHTS = 6, /* no permission */
+	EXIT_EXISTS = 7, /* the name is in use */
+	EXIT_MEMORY = 8, /* pool too small, or memory limit */
+	EXIT_BUSY = 9, /* the device is in use */
 	EXIT_TIMEOUT = 10, /* it takes longer than allowed */
-	EXIT_ABSENT = 11,  /* no device of that name */
-	EXIT_BROKEN = 12,  /* the device broke while it was attached */
+	EXIT_ABSENT = 11, /* no device of that name */
+	EXIT_BROKEN = 12, /* the device broke while it was attached */
 };
 
 struct subcommand {

@@ -1,0 +1,361 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* The conversation with a back-end: a good one, and each way of being bad at each message. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "backend.h"
+#include "fake_backend.h"
+#include "session.h"
+
+#define BOUND_MS 60
+
+static void start(struct fake_backend *fake, struct backend *backend, int bound_ms)
+{
+	backend_init(backend, bound_ms, -1);
+	backend_adopt(backend, fake_start_pair(fake));
+}
+
+static void stop(struct fake_backend *fake, struct backend *backend)
+{
+	backend_close(backend);
+	fake_stop(fake);
+}
+
+/* Two rings in a pool, as the kernel would have laid them out. */
+static void make_session(struct session *session)
+{
+	session_init(session);
+	session->nqueues = 3;
+	session->pool_len = 65536;
+	session->base = 0x1000;
+	session->pool = memfd_create("test", MFD_CLOEXEC);
+	assert_int_equal(ftruncate(session->pool, 65536), 0);
+	session->err = eventfd(0, EFD_CLOEXEC);
+	for (uint32_t i = 0; i < 3; i++) {
+		session->queue[i] = (struct vlb_session_queue){
+			.kick = (uint32_t)eventfd(0, EFD_CLOEXEC),
+			.call = (uint32_t)-1,
+			.out_call = (uint32_t)eventfd(0, EFD_CLOEXEC),
+			/* The driver does not use the one in the middle. */
+			.out_num = i == 1 ? 0 : 128,
+			.out_desc = 4096 * (3 * i),
+			.out_avail = 4096 * (3 * i + 1),
+			.out_used = 4096 * (3 * i + 2),
+		};
+	}
+}
+
+/* Everything that an attach says to a back-end, in order; the first error ends it. */
+static int whole_life(struct backend *backend)
+{
+	struct config_space config;
+	struct session session;
+	uint8_t byte = 1;
+	int ret;
+
+	make_session(&session);
+	ret = backend_negotiate(backend);
+	if (!ret)
+		ret = backend_get_config(backend, type_by_name("blk"), &config);
+	if (!ret)
+		ret = session_offer(&session, backend, backend->features);
+	if (!ret)
+		ret = backend_set_config(backend, 32, &byte, 1);
+	if (!ret)
+		ret = session_end(&session, backend);
+	/* An answer that came twice shows at the next conversation. */
+	if (!ret)
+		ret = backend_get_config(backend, type_by_name("blk"), &config);
+	session_free(&session);
+	return ret;
+}
+
+static void test_good(void **state)
+{
+	struct fake_backend fake;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	start(&fake, &backend, 10000);
+	assert_int_equal(whole_life(&backend), 0);
+	assert_int_equal(backend.queue_max, 4);
+	stop(&fake, &backend);
+	assert_int_equal(fake.seen[VHOST_USER_SET_OWNER], 1);
+	assert_int_equal(fake.seen[VHOST_USER_SET_VRING_KICK], 2);
+	assert_int_equal(fake.seen[VHOST_USER_SET_VRING_ENABLE], 2);
+	assert_int_equal(fake.seen[VHOST_USER_GET_VRING_BASE], 2);
+	/* Negotiated and driver-ok when it starts, zero when it ends. */
+	assert_int_equal(fake.seen[VHOST_USER_SET_STATUS], 3);
+	assert_int_equal(fake.config[32], 1);
+	assert_int_equal(fake.region_count, 1);
+	assert_int_equal(fake.region_size, 65536);
+	assert_true(fake.user_addr != 0);
+}
+
+/* What is offered but not wanted stays unacknowledged: facts of doc/architecture, by bit. */
+static void test_acknowledged_features(void **state)
+{
+	struct fake_backend fake;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	start(&fake, &backend, 10000);
+	assert_int_equal(whole_life(&backend), 0);
+	stop(&fake, &backend);
+	assert_int_equal(fake.acked, fake.features);
+	assert_int_equal(fake.acked_protocol & ~BACKEND_PROTOCOL_WANTED, 0);
+	assert_int_equal(fake.acked_protocol & VHOST_USER_BIT(21), 0);
+	assert_true(fake.acked_protocol & VHOST_USER_BIT(VHOST_USER_PROTOCOL_F_CONFIG));
+}
+
+static void test_features_are_masked(void **state)
+{
+	struct fake_backend fake;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	/* Bit 5 was added by ourselves (--read-only): the back-end never offered it. */
+	assert_int_equal(backend_set_features(&backend, VHOST_USER_BIT(32) | VHOST_USER_BIT(5)), 0);
+	stop(&fake, &backend);
+	assert_int_equal(fake.acked, VHOST_USER_BIT(32) |
+					     VHOST_USER_BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+}
+
+/* Before protocol features existed: no acknowledgements, no config, rings enabled. */
+static void test_legacy(void **state)
+{
+	struct config_space config;
+	struct fake_backend fake;
+	struct backend backend;
+	struct session session;
+
+	(void)state;
+	fake_init(&fake);
+	fake.features = VHOST_USER_BIT(32);
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	assert_int_equal(backend_get_config(&backend, type_by_name("blk"), &config), -ENODATA);
+	make_session(&session);
+	assert_int_equal(session_offer(&session, &backend, VHOST_USER_BIT(32)), 0);
+	assert_int_equal(session_end(&session, &backend), 0);
+	session_free(&session);
+	stop(&fake, &backend);
+	assert_int_equal(fake.seen[VHOST_USER_GET_PROTOCOL_FEATURES], 0);
+	assert_int_equal(fake.seen[VHOST_USER_SET_VRING_ENABLE], 0);
+	assert_int_equal(fake.seen[VHOST_USER_SET_STATUS], 0);
+	assert_int_equal(fake.acked, VHOST_USER_BIT(32));
+}
+
+static void check_config_size(uint32_t size, bool exact, int expected, uint32_t asked)
+{
+	struct config_space config;
+	struct fake_backend fake;
+	struct backend backend;
+
+	fake_init(&fake);
+	fake.config_size = size;
+	fake.config_exact = exact;
+	fake.config[0] = 0x5a;
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	assert_int_equal(backend_get_config(&backend, type_by_name("blk"), &config), expected);
+	if (!expected) {
+		assert_int_equal(backend.config_ask, asked);
+		assert_int_equal(config.len, 96);
+		assert_int_equal(config.bytes[0], 0x5a);
+		assert_int_equal(config.bytes[95], 0);
+		/* The second time without searching. */
+		assert_int_equal(backend_get_config(&backend, type_by_name("blk"), &config), 0);
+	} else {
+		assert_string_not_equal(backend.problem, "");
+	}
+	stop(&fake, &backend);
+}
+
+static void test_config_sizes(void **state)
+{
+	(void)state;
+	/* Features 0 give only the capacity a meaning: the smallest size is asked first. */
+	check_config_size(96, false, 0, 24);
+	check_config_size(24, true, 0, 24);
+	check_config_size(36, true, 0, 36);
+	check_config_size(60, true, 0, 60);
+	check_config_size(96, true, 0, 96);
+	check_config_size(8, false, -ENODATA, 0);
+	check_config_size(61, true, -ENODATA, 0);
+}
+
+static const uint32_t answered[] = {
+	VHOST_USER_GET_FEATURES,       VHOST_USER_GET_PROTOCOL_FEATURES,
+	VHOST_USER_GET_QUEUE_NUM,      VHOST_USER_SET_OWNER,
+	VHOST_USER_SET_BACKEND_REQ_FD, VHOST_USER_GET_CONFIG,
+	VHOST_USER_SET_FEATURES,       VHOST_USER_SET_STATUS,
+	VHOST_USER_SET_MEM_TABLE,      VHOST_USER_SET_VRING_NUM,
+	VHOST_USER_SET_VRING_BASE,     VHOST_USER_SET_VRING_ADDR,
+	VHOST_USER_SET_VRING_ERR,      VHOST_USER_SET_VRING_CALL,
+	VHOST_USER_SET_VRING_KICK,     VHOST_USER_SET_VRING_ENABLE,
+	VHOST_USER_SET_CONFIG,	       VHOST_USER_GET_VRING_BASE,
+};
+
+static int expected_error(uint32_t request, enum fault fault)
+{
+	const struct vhost_user_shape *shape = vhost_user_shape(VHOST_USER_KIND_REQUEST, request);
+
+	switch (fault) {
+	case FAULT_SILENT:
+		return -ETIMEDOUT;
+	case FAULT_CLOSE:
+		return -ECONNRESET;
+	case FAULT_REFUSE:
+		return shape->replies ? 0 : -EREMOTEIO;
+	case FAULT_EMPTY:
+		/* The one answer that may be empty: it says no, to every size. */
+		return request == VHOST_USER_GET_CONFIG ? -ENODATA : -EPROTO;
+	default:
+		return -EPROTO;
+	}
+}
+
+static void test_faults(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < sizeof(answered) / sizeof(answered[0]); i++) {
+		for (int fault = FAULT_SILENT; fault < FAULT_END; fault++) {
+			struct fake_backend fake;
+			struct backend backend;
+			int ret;
+
+			fake_init(&fake);
+			fake.fault_at = answered[i];
+			fake.fault = (enum fault)fault;
+			start(&fake, &backend, fault == FAULT_SILENT ? BOUND_MS : 10000);
+			ret = whole_life(&backend);
+			if (ret != expected_error(answered[i], (enum fault)fault))
+				fail_msg("%s, fault %d: got %d, problem '%s'",
+					 vhost_user_msg_name(VHOST_USER_KIND_REQUEST, answered[i]),
+					 fault, ret, backend.problem);
+			if (ret)
+				assert_string_not_equal(backend.problem, "");
+			stop(&fake, &backend);
+		}
+	}
+}
+
+/* A back-end that answers only when its own request has been served. */
+static void test_channel(void **state)
+{
+	struct fake_backend fake;
+	struct vhost_user_msg msg;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	vhost_user_init(&msg, VHOST_USER_BACKEND_CONFIG_CHANGE, 0);
+	msg.hdr.flags |= VHOST_USER_FLAG_NEED_REPLY;
+	assert_int_equal(vhost_user_send(fake.channel, &msg, 1000), 0);
+	assert_int_equal(backend_channel(&backend), 0);
+	assert_true(backend.config_changed);
+	assert_int_equal(vhost_user_recv(fake.channel, VHOST_USER_KIND_BACKEND_REPLY, &msg, 1000),
+			 0);
+	assert_int_equal(msg.payload.u64, 0);
+
+	/* What it may not ask for is refused, and not a reason to part. */
+	vhost_user_init(&msg, VHOST_USER_BACKEND_VRING_CALL, sizeof(msg.payload.state));
+	msg.hdr.flags |= VHOST_USER_FLAG_NEED_REPLY;
+	assert_int_equal(vhost_user_send(fake.channel, &msg, 1000), 0);
+	assert_int_equal(backend_channel(&backend), 0);
+	assert_int_equal(vhost_user_recv(fake.channel, VHOST_USER_KIND_BACKEND_REPLY, &msg, 1000),
+			 0);
+	assert_true(msg.payload.u64 != 0);
+
+	/* Nonsense is. */
+	msg.hdr.size = 4000;
+	assert_int_equal(send(fake.channel, &msg.hdr, sizeof(msg.hdr), 0), sizeof(msg.hdr));
+	assert_true(backend_channel(&backend) < 0);
+	stop(&fake, &backend);
+}
+
+static void test_channel_closed(void **state)
+{
+	struct fake_backend fake;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	shutdown(fake.channel, SHUT_RDWR);
+	assert_int_equal(backend_channel(&backend), 0);
+	assert_int_equal(backend.channel, -1);
+	assert_int_equal(backend_set_features(&backend, 0), 0);
+	stop(&fake, &backend);
+}
+
+/* Somebody waits for this program: a silent peer no longer gets its whole time. */
+static void test_hurry(void **state)
+{
+	int hurry = eventfd(1, EFD_CLOEXEC);
+	struct fake_backend fake;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	fake.fault_at = VHOST_USER_GET_FEATURES;
+	fake.fault = FAULT_SILENT;
+	backend_init(&backend, 3600 * 1000, hurry);
+	backend_adopt(&backend, fake_start_pair(&fake));
+	assert_int_equal(backend_negotiate(&backend), -ETIMEDOUT);
+	stop(&fake, &backend);
+	close(hurry);
+}
+
+static void test_connect_errors(void **state)
+{
+	char path[200];
+	struct backend backend;
+
+	(void)state;
+	backend_init(&backend, 1000, -1);
+	assert_int_equal(backend_connect(&backend, "/nonexistent/socket"), -ENOENT);
+	assert_non_null(strstr(backend.problem, "no such socket"));
+	memset(path, 'x', sizeof(path) - 1);
+	path[sizeof(path) - 1] = 0;
+	assert_int_equal(backend_connect(&backend, path), -ENAMETOOLONG);
+	assert_int_equal(backend_set_features(&backend, 0), -ENOTCONN);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_acknowledged_features),
+		cmocka_unit_test(test_features_are_masked),
+		cmocka_unit_test(test_legacy),
+		cmocka_unit_test(test_config_sizes),
+		cmocka_unit_test(test_faults),
+		cmocka_unit_test(test_channel),
+		cmocka_unit_test(test_channel_closed),
+		cmocka_unit_test(test_hurry),
+		cmocka_unit_test(test_connect_errors),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
