@@ -8,13 +8,14 @@
 readonly NOT_BUILT=(! -name '*.o' ! -name '*.ko' ! -name '*.cmd' ! -name '*.mod'
 	! -name '*.mod.c' ! -name 'Module.symvers' ! -name 'modules.order')
 
+# module_dir KERNEL SRCDIR: one per source directory, so that several trees can
+# share the cache.
 module_dir() {
-	printf '%s\n' "$CACHE/build/$1"
+	printf '%s/build/%s/%s-%s\n' "$CACHE" "$1" "${2##*/}" "$(hash_of <<<"$2" | cut -c1-6)"
 }
 
 # in_toolchain TREE COMMAND...: runs a command in a toolchain's tree. Without
-# root a user namespace makes
-# chroot possible.
+# root a user namespace makes chroot possible.
 in_toolchain() {
 	local tree=$1 namespace=(--mount)
 
@@ -48,20 +49,22 @@ module_key() {
 build_module() {
 	local kernel=$1 source=$2
 
-	source=$(realpath -e "$source") || usage_error "no such directory: $2"
+	[[ -d $source ]] || usage_error "no such directory: $source"
+	source=$(realpath "$source")
 	[[ -e $source/Kbuild || -e $source/Makefile ]] ||
 		die "$source has neither Kbuild nor Makefile"
 	ensure_toolchain "$kernel"
 	with_lock "build-$kernel" build_module_locked "$kernel" "$source"
-	find "$(module_dir "$kernel")" -maxdepth 1 -name '*.ko'
+	find "$(module_dir "$kernel" "$source")" -maxdepth 1 -name '*.ko'
 }
 
 build_module_locked() {
-	local kernel=$1 source=$2 key release tree work copy dir started=$SECONDS
+	local kernel=$1 source=$2 final key release tree work copy dir started=$SECONDS
 	local -a arguments
 
 	key=$(module_key "$source" "$kernel")
-	! is_published "$(module_dir "$kernel")" "$key" || return 0
+	final=$(module_dir "$kernel" "$source")
+	! is_published "$final" "$key" || return 0
 	release=$(<"$(kernel_dir "$kernel")/release")
 	say "building ${source##*/} for $release"
 
@@ -84,7 +87,7 @@ build_module_locked() {
 	find "$copy" -name '*.ko' -exec cp {} "$work/" \;
 	compgen -G "$work/*.ko" >/dev/null || die "no .ko came out of $source"
 	index_modules "$kernel" "$release" "$work"
-	publish "$work" "$(module_dir "$kernel")" "$key"
+	publish "$work" "$final" "$key"
 	say "built in $((SECONDS - started)) s"
 }
 

@@ -7,11 +7,11 @@
 #   roots/NAME/busybox                for the initramfs
 #   kernels/K/{vmlinuz,release,...}   kernel, modules, headers, initramfs
 #   toolchain/SUITE/tree              compiler and headers, entered by chroot
-#   build/K                           our module, see module.sh
+#   build/K/SOURCE                    our module, see module.sh
 
 # To be raised when the way something is built changes, so that old caches are
 # rebuilt instead of half understood.
-readonly ROOT_FORMAT=2 KERNEL_FORMAT=3
+readonly ROOT_FORMAT=2 KERNEL_FORMAT=4
 
 # What the initramfs loads before there is a root file system. virtio_blk and
 # virtio_console are left alone on purpose: tests load and unload them, and
@@ -203,6 +203,9 @@ unpack_kernel() {
 	for deb in "$work"/header-debs/*.deb; do
 		dpkg-deb -x "$deb" "$work/headers"
 	done
+	# Only a link to the headers, and a directory /lib would hide the guest's
+	# link of that name. The initramfs makes the link.
+	rm -rf "$work/headers/lib" "$work/headers/usr/lib/modules"
 	mksquashfs "$work/headers" "$work/headers.squashfs" -quiet -no-progress \
 		-noI -noD -noF -noX -all-root >/dev/null
 	rm -rf "$work/image" "$work/image-debs" "$work/headers"

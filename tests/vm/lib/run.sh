@@ -64,11 +64,11 @@ write_guest_files() {
 	local assignment size
 
 	{
-		printf 'vm_mode=%q vm_udev=%q\n' "$1" "$opt_udev"
-		[[ -d $(module_dir "$opt_kernel") ]] && printf 'vm_module=1\n'
+		printf 'vm_mode=%q vm_udev=%q vm_systemd=%q\n' "$1" "$opt_udev" "$opt_systemd"
+		[[ -d $RUN/extra ]] && printf 'vm_module=1\n'
 		# Virtual time runs ahead of real time in a counted run.
 		[[ $opt_counted || $1 != command ]] || printf 'vm_watchdog=%q\n' "$opt_timeout"
-		if [[ $1 == shell ]] && size=$(stty size 2>/dev/null); then
+		if [[ $1 == shell ]] && size=$(stty size) && [[ $size != "0 0" ]]; then
 			printf 'vm_rows=%q vm_cols=%q TERM=%q\n' "${size% *}" "${size#* }" "${TERM:-linux}"
 		fi
 	} >"$RUN/ctl/config"
@@ -121,24 +121,30 @@ qemu_command() {
 	add_share ctl "$RUN/ctl"
 	add_share src "$REPO" ,readonly=on
 	add_share results "$opt_out"
-	[[ ! -d $(module_dir "$opt_kernel") ]] ||
-		add_share extra "$(module_dir "$opt_kernel")" ,readonly=on
+	[[ ! -d $RUN/extra ]] || add_share extra "$RUN/extra" ,readonly=on
 
 	qemu+=(-kernel "$(kernel_dir "$opt_kernel")/vmlinuz" -initrd "$RUN/initrd.img"
 		-append "$kernel_args ${opt_append[*]}" "${opt_qemu[@]}")
 }
 
 prepare_run() {
+	local built
+
 	need_programs qemu-system-x86_64 cpio
 	ensure_kernel "$opt_kernel"
 	ensure_root "$opt_root"
-	[[ ! $opt_module ]] || build_module "$opt_kernel" "$REPO/kernel" >/dev/null
+	[[ ! $opt_module ]] || build_module "$opt_kernel" "$opt_module" >/dev/null
+	built=$(module_dir "$opt_kernel" "$(realpath -m "${opt_module:-$REPO/kernel}")")
 	mkdir -p "$CACHE/tmp"
 	RUN=$(mktemp -d "$CACHE/tmp/run.XXXXXX")
 	trap 'cleanup_run' EXIT
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	mkdir "$RUN/ctl"
+	# A copy, because another run may build the module anew meanwhile.
+	# The install user land starts without it, unless it is asked for.
+	[[ $opt_root != install || $opt_module ]] || built=""
+	[[ ! -d $built ]] || cp -al "$built" "$RUN/extra"
 	if [[ $opt_out ]]; then
 		mkdir -p "$opt_out" || die "cannot create $opt_out"
 		opt_out=$(realpath "$opt_out")

@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Does "vm run" tell the truth: output, exit status, complaints of the kernel,
+# panics, time limits. TAP output; takes about two minutes.
+
+set -u
+
+here=$(dirname "$(realpath "$0")")
+kernel=${1:-6.12}
+work=$(mktemp -d)
+trap 'rm -rf "$work"' EXIT
+count=0 failed=0
+
+# result WHAT: one test from the exit status of the command before.
+result() {
+	local status=$?
+
+	count=$((count + 1))
+	if ((status == 0)); then
+		echo "ok $count - $1"
+	else
+		echo "not ok $count - $1"
+		failed=$((failed + 1))
+		sed 's/^/# out: /' "$work/out"
+		sed 's/^/# err: /' "$work/err"
+	fi
+}
+
+# Leaves output, errors and status in "out", "err" and "status".
+vm_run() {
+	"$here/vm" run --kernel "$kernel" "$@" >"$work/out" 2>"$work/err"
+	status=$?
+}
+
+# A module that breaks on request.
+mkdir "$work/vmbreak"
+echo 'obj-m := vmbreak.o' >"$work/vmbreak/Kbuild"
+cat >"$work/vmbreak/vmbreak.c" <<'EOF'
+#include <linux/module.h>
+static bool warn;
+module_param(warn, bool, 0444);
+static bool oops;
+module_param(oops, bool, 0444);
+static int __init vmbreak_init(void)
+{
+	int *volatile nowhere = NULL;
+
+	WARN_ON(warn);
+	if (oops)
+		*nowhere = 1;
+	return 0;
+}
+static void __exit vmbreak_exit(void)
+{
+}
+module_init(vmbreak_init);
+module_exit(vmbreak_exit);
+MODULE_DESCRIPTION("complains when told to");
+MODULE_LICENSE("Dual BSD/GPL");
+EOF
+
+echo 1..15
+
+"$here/vm" build-module "$kernel" "$work/vmbreak" >"$work/out" 2>"$work/err"
+[[ $? == 0 && -f $(<"$work/out") ]]
+result "build-module prints where the module is"
+
+# shellcheck disable=SC2016
+vm_run --out "$work/results" --env 'GREETING=a b  c' -- bash -c '
+	echo "$GREETING, $1"; echo to stderr >&2; echo again >/dev/stderr
+	sleep 1000 & echo kept >/results/file; [[ -e tests/vm/vm ]] && exit 42' bash "it's \$me"
+[[ $status == 42 ]]
+result "exit status of the command"
+[[ $(<"$work/out") == "a b  c, it's \$me" ]]
+result "arguments, environment and standard output"
+[[ $(<"$work/err") == $'to stderr\nagain' ]]
+result "standard error"
+[[ $(<"$work/results/file") == kept ]]
+result "files in /results stay"
+grep -q 'Linux version' "$work/results/dmesg.txt"
+result "dmesg.txt is saved"
+
+vm_run -- sh -c 'touch /src/selftest-was-here'
+[[ $status != 0 && ! -e $here/../../selftest-was-here ]]
+result "the source tree is read-only"
+
+vm_run --module-from "$work/vmbreak" -- sh -c 'modprobe vmbreak && rmmod vmbreak && modprobe virtio_blk'
+[[ $status == 0 ]]
+result "modprobe finds our module and the kernel's"
+
+vm_run --module-from "$work/vmbreak" -- modprobe vmbreak warn=1
+[[ $status == 99 ]] && grep -q 'WARNING: ' "$work/err"
+result "a warning of the kernel fails a command that passed"
+
+vm_run --no-dmesg-check --module-from "$work/vmbreak" -- modprobe vmbreak warn=1
+[[ $status == 0 ]]
+result "--no-dmesg-check"
+
+vm_run --module-from "$work/vmbreak" -- sh -c 'modprobe vmbreak oops=1; true'
+[[ $status == 99 ]] && grep -q 'Oops' "$work/err"
+result "an oops"
+
+# Output takes a moment to get out: what is written right before the end may not.
+before=$SECONDS
+vm_run --timeout 300 -- sh -c 'echo about to die; sleep 1; echo c >/proc/sysrq-trigger'
+[[ $status == 98 && $(<"$work/out") == 'about to die' ]] &&
+	grep -q 'Kernel panic' "$work/err" && ((SECONDS - before < 120))
+result "a panic ends the run at once and is shown"
+
+vm_run --timeout 3 -- sh -c 'echo begin; exec sleep 12345'
+[[ $status == 124 && $(<"$work/out") == begin ]] && grep -q 'sleep 12345' "$work/err"
+result "a command that takes too long, with the processes at that time"
+
+vm_run --counted -- sh -c 'nproc; exit 3'
+[[ $status == 3 && $(<"$work/out") == 1 ]]
+result "--counted"
+
+"$here/vm" run --no-such-option >"$work/out" 2>"$work/err"
+[[ $? == 2 ]]
+result "wrong usage"
+
+exit "$((failed > 0))"
