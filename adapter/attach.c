@@ -177,7 +177,7 @@ static int parse_flag(int c, struct attach_options *options)
 		options->verbose = true;
 		return EXIT_OK;
 	default:
-		return usage_error("attach", "unknown option or missing value");
+		return option_error("attach");
 	}
 }
 

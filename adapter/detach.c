@@ -129,7 +129,7 @@ static int run_detach(int argc, char **argv)
 		if (c == 'f')
 			force = true;
 		else if (c != 't')
-			return usage_error("detach", "unknown option");
+			return option_error("detach");
 		else if (vl_parse_u64(optarg, 0, 86400, &timeout_s))
 			return usage_error("detach", "--timeout wants seconds, not '%s'", optarg);
 	}

@@ -62,6 +62,11 @@ int usage_error(const char *subcommand, const char *format, ...)
 	va_start(args, format);
 	emit(VL_LOG_ERROR, format, args);
 	va_end(args);
+	return option_error(subcommand);
+}
+
+int option_error(const char *subcommand)
+{
 	fprintf(stderr, "Try 'vloop%s%s --help'.\n", subcommand ? " " : "",
 		subcommand ? subcommand : "");
 	return EXIT_USAGE;

@@ -83,7 +83,7 @@ static int run_probe(int argc, char **argv)
 		if (c == 'j')
 			json = true;
 		else if (c != 't')
-			return usage_error("probe", "unknown option");
+			return option_error("probe");
 		else if (vl_parse_u64(optarg, 1, 3600, &timeout_s))
 			return usage_error("probe", "--timeout wants seconds, not '%s'", optarg);
 	}

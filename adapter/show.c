@@ -85,7 +85,7 @@ static int parse_json_option(int argc, char **argv, const char *subcommand, bool
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c != 'j')
-			return usage_error(subcommand, "unknown option");
+			return option_error(subcommand);
 		*ret_json = true;
 	}
 	return EXIT_OK;

@@ -179,7 +179,7 @@ static int run_stats(int argc, char **argv)
 		if (c == 'j')
 			json = true;
 		else if (c != 'i')
-			return usage_error("stats", "unknown option");
+			return option_error("stats");
 		else if (vl_parse_u64(optarg, 1, 86400, &interval))
 			return usage_error("stats", "--interval wants seconds, not '%s'", optarg);
 	}

@@ -52,4 +52,7 @@ uint64_t now_ms(void);
 int usage_error(const char *subcommand, const char *format, ...)
 	__attribute__((format(printf, 2, 3)));
 
+/* option_error() - the same after getopt_long() has said what is wrong */
+int option_error(const char *subcommand);
+
 #endif
