@@ -3,6 +3,9 @@
 #
 # Messages, paths, locks and host checks shared by the parts of "vm".
 
+# The other parts use the constants.
+# shellcheck disable=SC2034
+
 # Exit codes of our own. They follow timeout(1) and env(1) where those have one.
 readonly EXIT_USAGE=2
 readonly EXIT_DIED=98      # the guest stopped without telling an exit status

@@ -37,7 +37,7 @@ module_key() {
 	local trees=("${source##*/}")
 
 	(
-		cd "$(dirname "$source")"
+		cd "$(dirname "$source")" || exit
 		[[ ! -d include ]] || trees+=(include)
 		cat "$(kernel_dir "$kernel")/release" "$(toolchain_dir "$kernel")/.key"
 		printf '%s\n' "$source" "${VM_MAKE_ARGS:-}"

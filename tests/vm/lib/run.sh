@@ -1,7 +1,10 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Starts the guest, follows its output, and decides how the run ended.
+# Starts the guest, follows its output, and decides how the run ended. The
+# variables opt_* and "command" are set by parse_run_options() in vm.
+
+# shellcheck disable=SC2154
 
 # Seconds from QEMU's start to the command's start, and from the end of the
 # allowed time to the moment the guest has to be gone.
@@ -103,11 +106,11 @@ qemu_command() {
 		-display none -no-reboot)
 	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M panic=-1 nokaslr random.trust_cpu=on"
 	if [[ $opt_counted ]]; then
-		qemu+=(-accel tcg,thread=single,tb-size=512 -icount shift=0,sleep=off -smp 1 -cpu Nehalem)
+		qemu+=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off" -smp 1 -cpu Nehalem)
 	elif [[ $opt_accel == kvm ]]; then
 		qemu+=(-accel kvm -smp "$opt_cpus" -cpu host)
 	else
-		qemu+=(-accel tcg,thread=multi,tb-size=512 -smp "$opt_cpus" -cpu Nehalem)
+		qemu+=(-accel "tcg,thread=multi,tb-size=512" -smp "$opt_cpus" -cpu Nehalem)
 	fi
 	[[ $opt_accel == kvm ]] ||
 		kernel_args+=" mitigations=off nopti no_timer_check tsc=reliable"
@@ -279,7 +282,7 @@ run_shell() {
 	write_guest_files shell
 	qemu_command
 	# Ctrl-C belongs to the guest; the end of the shell is the end of the guest.
-	qemu+=(-serial "file:$RUN/console" -chardev stdio,id=tty,signal=off -serial chardev:tty)
+	qemu+=(-serial "file:$RUN/console" -chardev "stdio,id=tty,signal=off" -serial chardev:tty)
 	say "booting; leave with exit or Ctrl-D, /src is the source tree, /results is ${opt_out}"
 	local terminal status=0
 	terminal=$(stty -g)
