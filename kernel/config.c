@@ -36,7 +36,7 @@ static u64 clamp_config(struct vlb_device *vlb, u64 features)
 /**
  * vlb_config_init - set config space and features as the driver will see them
  * @vlb: the device, with its pool and queues sized
- * @config: from user space
+ * @config: from user space; NULL without any
  * @len: bytes, at most VLB_CONFIG_MAX
  *
  * Return: 0 or -ENOMEM.
@@ -48,9 +48,11 @@ int vlb_config_init(struct vlb_device *vlb, const u8 *config, u32 len)
 	spin_lock_init(&vlb->config_lock);
 	mutex_init(&vlb->config_mutex);
 	init_completion(&vlb->config_write.done);
-	vlb->config = kmemdup(config, len ?: 1, GFP_KERNEL);
+	vlb->config = kzalloc(max(len, 1U), GFP_KERNEL);
 	if (!vlb->config)
 		return -ENOMEM;
+	if (len)
+		memcpy(vlb->config, config, len);
 	vlb->config_len = len;
 	vlb->offered = clamp_config(vlb, features) | DRIVER_BITS;
 	return 0;

@@ -198,10 +198,14 @@ int vlb_plan_place(struct vlb_plan *plan, u32 small_off, u32 arena_off,
  */
 static void copy(void *dst, const void *src, u32 len)
 {
-	if (len == PAGE_SIZE && PAGE_ALIGNED(dst) && PAGE_ALIGNED(src))
-		copy_page(dst, (void *)src);
-	else
-		memcpy(dst, src, len);
+	if (PAGE_ALIGNED((unsigned long)dst | (unsigned long)src)) {
+		for (; len >= PAGE_SIZE; len -= PAGE_SIZE) {
+			copy_page(dst, (void *)src);
+			dst += PAGE_SIZE;
+			src += PAGE_SIZE;
+		}
+	}
+	memcpy(dst, src, len);
 }
 
 /**
