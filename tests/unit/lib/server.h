@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/*
+ * A real device of the library in a thread of the test: two queues, a configuration space of 32
+ * bytes (0, 1, 2 ...), of which the first 8 may be written. Writable buffers are filled with 0x5a.
+ */
+#ifndef TESTS_SERVER_H
+#define TESTS_SERVER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include <vloop/vloop.h>
+
+#define SERVER_CONFIG	32
+#define SERVER_WRITABLE	8
+
+struct server {
+	struct vloop_dev *dev;
+	char path[64];
+	char dir[32];
+	pthread_t thread;
+	int result;		/* of vloop_run() */
+	atomic_uint errors;	/* messages of level 3 */
+	atomic_uint connected;
+	atomic_uint disconnected;
+	atomic_uint resets;
+	atomic_uint running;	/* queues between start and stop */
+	atomic_uint hold;	/* (threads) requests are completed only when the queue stops */
+	/* VLOOP_DISPATCH_CALLER: a thread of the test's own for each queue. */
+	struct server_worker {
+		struct server *server;
+		struct vloop_queue *queue;
+		pthread_t thread;
+		int stop_fd;
+	} workers[2];
+};
+
+void server_start(struct server *server, enum vloop_dispatch dispatch, uint32_t flags);
+void server_stop(struct server *server);
+
+#endif
