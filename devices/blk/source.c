@@ -1,0 +1,181 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "request.h"
+#include "source.h"
+
+#define ALIGN_MAX	4096U
+
+int blk_source_size(const struct blk_source *source, uint64_t *ret_size)
+{
+	/* Works for block devices too, where st_size is 0; nobody uses the file position. */
+	off_t end = lseek(source->fd, 0, SEEK_END);
+
+	if (end < 0)
+		return -errno;
+	*ret_size = (uint64_t)end;
+	return 0;
+}
+
+/* Whether the kernel takes a read of this alignment. */
+static bool can_read(int fd, void *buf, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = pread(fd, buf, len, (off_t)len);
+	while (n < 0 && errno == EINTR);
+	return n >= 0;
+}
+
+/*
+ * Find what O_DIRECT asks for by trying: STATX_DIOALIGN tells it only since Linux 6.1 and not for
+ * every file system.
+ */
+static int probe_align(struct blk_source *source)
+{
+	uint32_t len, mem;
+	uint8_t *buf;
+	int r = -EINVAL;
+
+	buf = aligned_alloc(ALIGN_MAX, 2 * ALIGN_MAX);
+	if (!buf)
+		return -ENOMEM;
+	for (len = BLK_SECTOR; len <= ALIGN_MAX; len *= 2)
+		if (can_read(source->fd, buf, len))
+			break;
+	if (len <= ALIGN_MAX) {
+		for (mem = BLK_SECTOR; mem < len; mem *= 2)
+			if (can_read(source->fd, buf + mem, len))
+				break;
+		source->block_size = len;
+		source->mem_align = mem;
+		r = 0;
+	}
+	free(buf);
+	return r;
+}
+
+static int open_direct(struct blk_source *source, const char *path, int flags, uint32_t block_size,
+		       char *text)
+{
+	int r;
+
+	source->fd = open(path, flags | O_DIRECT);
+	if (source->fd < 0) {
+		if (errno != EINVAL)
+			return -errno;
+		snprintf(text, BLK_SOURCE_TEXT,
+			 "this file system has no direct I/O: --direct is ignored");
+		return 0;
+	}
+	r = probe_align(source);
+	if (r == 0 && (block_size == 0 || source->block_size <= block_size)) {
+		source->direct = true;
+		return 0;
+	}
+	if (r < 0)
+		snprintf(text, BLK_SOURCE_TEXT, "direct I/O fails: --direct is ignored");
+	else
+		snprintf(text, BLK_SOURCE_TEXT,
+			 "direct I/O needs blocks of %u bytes: --direct is ignored; try --block-size=%u",
+			 source->block_size, source->block_size);
+	blk_source_close(source);
+	return 0;
+}
+
+/* 0 when the device has no discard, or when nothing says that it has. */
+static bool device_discards(dev_t dev)
+{
+	/* A partition has no queue of its own. */
+	static const char *const parents[] = { "", "/.." };
+	unsigned long long max = 0;
+
+	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+		char path[96];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/discard_max_bytes",
+			 major(dev), minor(dev), parents[i]);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%llu", &max) != 1)
+			max = 0;
+		fclose(file);
+		break;
+	}
+	return max > 0;
+}
+
+/* Punching behind the end changes nothing and shows whether the file system can do it. */
+static bool file_discards(int fd, off_t size)
+{
+	off_t behind = (size + ALIGN_MAX - 1) / ALIGN_MAX * ALIGN_MAX;
+
+	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, behind, ALIGN_MAX) == 0;
+}
+
+static int look_at(struct blk_source *source, bool read_only, char *text)
+{
+	struct stat st;
+
+	if (fstat(source->fd, &st) < 0)
+		return -errno;
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		snprintf(text, BLK_SOURCE_TEXT, "neither a regular file nor a block device");
+		return -EINVAL;
+	}
+	source->is_device = S_ISBLK(st.st_mode);
+	source->io_size = st.st_blksize > 0 && st.st_blksize <= (1 << 16) &&
+					  !(st.st_blksize & (st.st_blksize - 1)) ?
+				  (uint32_t)st.st_blksize :
+				  ALIGN_MAX;
+	if (!read_only)
+		source->can_discard = source->is_device ? device_discards(st.st_rdev) :
+							  file_discards(source->fd, st.st_size);
+	return 0;
+}
+
+int blk_source_open(struct blk_source *source, const char *path, bool read_only, bool direct,
+		    uint32_t block_size, char text[BLK_SOURCE_TEXT])
+{
+	/* O_NONBLOCK: a FIFO must be refused, not waited for. Disks do not care. */
+	int flags = (read_only ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK, r = 0;
+
+	*source = (struct blk_source){ .fd = -1, .block_size = BLK_SECTOR, .mem_align = 1 };
+	text[0] = '\0';
+	if (direct)
+		r = open_direct(source, path, flags, block_size, text);
+	if (r == 0 && source->fd < 0) {
+		source->block_size = BLK_SECTOR;
+		source->mem_align = 1;
+		source->fd = open(path, flags);
+		r = source->fd < 0 ? -errno : 0;
+	}
+	if (r == 0)
+		r = look_at(source, read_only, text);
+	/* io_uring would not wait for a file with this flag, but report EAGAIN. */
+	if (r == 0 && fcntl(source->fd, F_SETFL, source->direct ? O_DIRECT : 0) < 0)
+		r = -errno;
+	if (r < 0) {
+		blk_source_close(source);
+		if (!text[0])
+			snprintf(text, BLK_SOURCE_TEXT, "%s", strerror(-r));
+	}
+	return r;
+}
+
+void blk_source_close(struct blk_source *source)
+{
+	if (source->fd >= 0)
+		close(source->fd);
+	source->fd = -1;
+}
