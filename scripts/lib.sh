@@ -1,0 +1,112 @@
+# shellcheck shell=bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Messages and progress for the scripts behind the Makefile; to be sourced.
+
+REPO=$(realpath "$(dirname "${BASH_SOURCE[0]}")/..")
+readonly REPO
+readonly RESULTS=$REPO/results
+
+# depmod, modprobe and others: not in the PATH of ordinary Debian users.
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+
+say() {
+	printf '%s\n' "$*"
+}
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+duration() {
+	if (($1 >= 60)); then
+		printf '%d min %02d s' $(($1 / 60)) $(($1 % 60))
+	else
+		printf '%d s' "$1"
+	fi
+}
+
+# The last line that says something, cut to fit.
+last_line() {
+	tail -c 2000 "$1" 2>/dev/null | tr '\r' '\n' | grep -v '^[[:space:]]*$' |
+		tail -n 1 | tr -d '\000-\037' | cut -c 1-"$2" || true
+}
+
+# Shows that a background job is alive: watch_job PID LABEL FUNCTION, where
+# FUNCTION prints what it is at. A terminal gets one line that changes; a file
+# gets a line now and then.
+watch_job() {
+	local pid=$1 label=$2 status_line=$3 started=$SECONDS next=15 at
+
+	if [[ -t 1 ]]; then
+		while kill -0 "$pid" 2>/dev/null; do
+			printf '\r\033[K  %s (%s) %s' "$label" "$(duration $((SECONDS - started)))" \
+				"$("$status_line" 60)"
+			sleep 0.5
+		done
+		printf '\r\033[K'
+	else
+		say "  $label ..."
+		while kill -0 "$pid" 2>/dev/null; do
+			at=$((SECONDS - started))
+			if ((at >= next)); then
+				say "    ... $(duration $at) $("$status_line" 100)"
+				((next = at + 30))
+			fi
+			sleep 0.5
+		done
+	fi
+}
+
+# Ends the job that runs now, with all its children, when this script is ended.
+JOB=""
+end_job() {
+	[[ ! $JOB ]] || kill -TERM -- "-$JOB" 2>/dev/null || true
+}
+trap end_job EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+# start_job OUT ERR COMMAND...: in a process group of its own; its id is in JOB.
+# Both files may be the same: nothing is truncated after the start.
+start_job() {
+	local out=$1 err=$2
+
+	shift 2
+	: >"$out"
+	: >"$err"
+	set -m
+	"$@" </dev/null >>"$out" 2>>"$err" &
+	JOB=$!
+	set +m
+}
+
+# end_of_job: waits; the status is the job's.
+end_of_job() {
+	local status=0
+
+	wait "$JOB" || status=$?
+	JOB=""
+	return "$status"
+}
+
+# step LABEL COMMAND...: runs a command that takes a while, output in a log file
+# that is shown when it fails.
+step() {
+	local label=$1 log started=$SECONDS status=0
+
+	shift
+	mkdir -p "$RESULTS/logs"
+	log=$RESULTS/logs/$(tr -cs '[:alnum:]' - <<<"$label").log
+	# shellcheck disable=SC2317 # watch_job calls it
+	step_line() { last_line "$log" "$1"; }
+	start_job "$log" "$log" "$@"
+	watch_job "$JOB" "$label" step_line
+	end_of_job || status=$?
+	if ((status)); then
+		tail -n 40 "$log" >&2
+		die "$label: failed with status $status; the whole log: ${log#"$REPO/"}"
+	fi
+	say "  $label: done in $(duration $((SECONDS - started)))"
+}
