@@ -12,6 +12,7 @@
 #include "attach.h"
 #include "attach_options.h"
 #include "parse.h"
+#include "sysfs.h"
 
 enum {
 	OPT_NAME = 256,
@@ -318,6 +319,10 @@ static int serve(const struct attach_options *options, int result_fd)
 	ret = kdev_open(&attach.kdev);
 	if (ret)
 		return (int)kdev_open_error(ret);
+	if (options->name && sysfs_exists(options->name)) {
+		kdev_close(&attach.kdev);
+		return (int)attach_name_taken(options->name);
+	}
 	ret = (int)attach_learn(&attach);
 	if (!ret)
 		ret = (int)attach_create(&attach);

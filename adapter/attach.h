@@ -89,6 +89,7 @@ struct attach {
 /* attach_create.c */
 enum vloop_exit attach_learn(struct attach *attach);
 enum vloop_exit attach_create(struct attach *attach);
+enum vloop_exit attach_name_taken(const char *name);
 const char *attach_source(const struct attach *attach);
 
 /*

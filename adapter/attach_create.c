@@ -2,10 +2,10 @@
 /* vloop attach, before the device exists: does this back-end fit, and what shall it be? */
 #include <errno.h>
 #include <inttypes.h>
+#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <linux/virtio_config.h>
@@ -40,6 +40,7 @@ static int connect_first(struct attach *attach)
 {
 	const struct attach_options *options = attach->options;
 	uint64_t deadline = now_ms() + (uint64_t)options->wait_socket_ms;
+	struct pollfd stop = {.fd = attach->signal_fd, .events = POLLIN};
 	int ret;
 
 	if (options->fd >= 0) {
@@ -50,7 +51,9 @@ static int connect_first(struct attach *attach)
 		ret = backend_connect(&attach->backend, options->socket);
 		if (!worth_waiting(ret) || now_ms() >= deadline)
 			return ret;
-		nanosleep(&(struct timespec){.tv_nsec = CONNECT_STEP_MS * 1000000L}, NULL);
+		/* Signals that end us are events here (attach.c): one of them ends the wait. */
+		if (poll(&stop, 1, CONNECT_STEP_MS) > 0)
+			return ret;
 	}
 }
 
@@ -202,6 +205,12 @@ enum vloop_exit attach_learn(struct attach *attach)
 	return EXIT_OK;
 }
 
+enum vloop_exit attach_name_taken(const char *name)
+{
+	msg_error("the name '%s' is in use; 'vloop list' shows by whom", name);
+	return EXIT_EXISTS;
+}
+
 static enum vloop_exit create_error(struct attach *attach, int error,
 				    const struct vlb_create *create)
 {
@@ -209,8 +218,7 @@ static enum vloop_exit create_error(struct attach *attach, int error,
 
 	switch (-error) {
 	case EEXIST:
-		msg_error("the name '%s' is in use; 'vloop list' shows by whom", attach->name);
-		return EXIT_EXISTS;
+		return attach_name_taken(attach->name);
 	case EPROTONOSUPPORT:
 		msg_error("the kernel module does not take %s devices", type);
 		return EXIT_MISFIT;

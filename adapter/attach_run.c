@@ -16,12 +16,20 @@
 
 #define APPEAR_STEP_MS 10
 
+/* From here on somebody waits for us: a peer that does not answer no longer gets all its time. */
+static void note_removal(struct attach *attach)
+{
+	attach->removing = true;
+	if (attach->backend.timeout_ms > BACKEND_HURRY_MS)
+		attach->backend.timeout_ms = BACKEND_HURRY_MS;
+	supervise_notify("STOPPING=1\nSTATUS=Removing the device");
+}
+
 static void start_removal(struct attach *attach)
 {
 	int ret;
 
-	attach->removing = true;
-	supervise_notify("STOPPING=1\nSTATUS=Removing the device");
+	note_removal(attach);
 	ret = kdev_remove(&attach->kdev);
 	if (ret == -ENODEV)
 		return;
@@ -83,8 +91,7 @@ static void handle_event(struct attach *attach, const struct vlb_event *event)
 		handle_broken(attach, event->reason);
 		break;
 	case VLB_EVENT_REMOVING:
-		attach->removing = true;
-		supervise_notify("STOPPING=1\nSTATUS=Removing the device");
+		note_removal(attach);
 		break;
 	case VLB_EVENT_REMOVED:
 		attach->removed = true;

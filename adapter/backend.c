@@ -73,6 +73,12 @@ static int explain(struct backend *backend, uint32_t request, int error)
 
 	switch (error) {
 	case -ETIMEDOUT:
+		/* Connections wait in the socket's backlog while a server serves another. */
+		if (request == VHOST_USER_GET_FEATURES)
+			return problem(backend, error,
+				       "it did not answer %s within %d s; does it "
+				       "serve another front-end?",
+				       name, backend->timeout_ms / 1000);
 		return problem(backend, error, "it did not answer %s within %d s", name,
 			       backend->timeout_ms / 1000);
 	case -ECONNRESET:

@@ -15,18 +15,18 @@
 
 enum fault {
 	FAULT_NONE,
-	FAULT_SILENT,	     /* never answers */
-	FAULT_CLOSE,	     /* closes instead of answering */
-	FAULT_SHORT,	     /* a payload shorter than the header says, then closes */
-	FAULT_LONG,	     /* eight bytes more than the answer may have */
-	FAULT_EMPTY,	     /* no payload */
-	FAULT_HUGE,	     /* a size that no message has */
+	FAULT_SILENT, /* never answers */
+	FAULT_CLOSE, /* closes instead of answering */
+	FAULT_SHORT, /* a payload shorter than the header says, then closes */
+	FAULT_LONG, /* eight bytes more than the answer may have */
+	FAULT_EMPTY, /* no payload */
+	FAULT_HUGE, /* a size that no message has */
 	FAULT_NO_REPLY_FLAG, /* an answer without the reply flag */
-	FAULT_VERSION,	     /* another protocol version */
+	FAULT_VERSION, /* another protocol version */
 	FAULT_OTHER_REQUEST, /* an answer to something else */
-	FAULT_FD,	     /* a descriptor that was not asked for */
-	FAULT_REFUSE,	     /* an acknowledgement other than 0 */
-	FAULT_TWICE,	     /* the answer, twice */
+	FAULT_FD, /* a descriptor that was not asked for */
+	FAULT_REFUSE, /* an acknowledgement other than 0 */
+	FAULT_TWICE, /* the answer, twice */
 	FAULT_END,
 };
 

@@ -24,7 +24,7 @@
 #include "sock.h"
 
 #define BACKENDS 3
-#define BLK_MQ	 (1ULL << 12)
+#define BLK_MQ (1ULL << 12)
 
 /* Everything a scenario needs; back-end number i serves the connection number i. */
 struct stage {
@@ -596,6 +596,20 @@ static void test_misfits(void **state)
 	check_misfit(good & ~BLK_MQ, 96, 2);
 }
 
+/* A signal ends the wait for a back-end that does not come. */
+static void test_wait_interrupted(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_plain);
+	stage.options.socket = "/nonexistent/socket";
+	stage.options.wait_socket_ms = 3600 * 1000;
+	send_signal(&stage, SIGTERM);
+	assert_int_equal(run(&stage), EXIT_BACKEND);
+	tear_down(&stage);
+}
+
 static void test_options_reach_kernel(void **state)
 {
 	struct stage stage;
@@ -637,6 +651,7 @@ int main(void)
 		cmocka_unit_test(test_create_errors),
 		cmocka_unit_test(test_free_name),
 		cmocka_unit_test(test_misfits),
+		cmocka_unit_test(test_wait_interrupted),
 		cmocka_unit_test(test_options_reach_kernel),
 	};
 

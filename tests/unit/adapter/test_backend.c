@@ -132,8 +132,8 @@ static void test_features_are_masked(void **state)
 	/* Bit 5 was added by ourselves (--read-only): the back-end never offered it. */
 	assert_int_equal(backend_set_features(&backend, VHOST_USER_BIT(32) | VHOST_USER_BIT(5)), 0);
 	stop(&fake, &backend);
-	assert_int_equal(fake.acked, VHOST_USER_BIT(32) |
-					     VHOST_USER_BIT(VHOST_USER_F_PROTOCOL_FEATURES));
+	assert_int_equal(fake.acked,
+			 VHOST_USER_BIT(32) | VHOST_USER_BIT(VHOST_USER_F_PROTOCOL_FEATURES));
 }
 
 /* Before protocol features existed: no acknowledgements, no config, rings enabled. */

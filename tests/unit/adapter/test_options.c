@@ -10,8 +10,8 @@
 #include "attach_options.h"
 
 /* getopt_long() moves the pointers of its vector, never what they point to. */
-#define PARSE(options, ...)                                                                        \
-	attach_parse((int)(sizeof((const char *[]){"attach", __VA_ARGS__}) / sizeof(char *)),      \
+#define PARSE(options, ...)                                                                   \
+	attach_parse((int)(sizeof((const char *[]){"attach", __VA_ARGS__}) / sizeof(char *)), \
 		     (char **)(uintptr_t)(const char *[]){"attach", __VA_ARGS__, NULL}, options)
 
 static void test_defaults(void **state)
@@ -39,8 +39,8 @@ static void test_everything(void **state)
 			       "--pool", "8M", "--on-disconnect", "fail", "--read-only",
 			       "--timeout", "5", "--background", "--call", "eventfd",
 			       "--no-event-idx", "--no-indirect", "--json", "--hugepages",
-			       "--wait-socket", "3", "--device-timeout", "2", "--no-sandbox",
-			       "blk", "x.sock"),
+			       "--wait-socket", "3", "--device-timeout", "2", "--no-sandbox", "blk",
+			       "x.sock"),
 			 EXIT_OK);
 	assert_string_equal(options.name, "disk-1");
 	assert_int_equal(options.queues, 4);
@@ -94,9 +94,9 @@ static void test_type_options(void **state)
 	assert_int_equal(PARSE(&options, "--read-only", "rng", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--tag", "home", "fs", "x"), EXIT_OK);
 	assert_int_equal(PARSE(&options, "--tag", "home", "rng", "x"), EXIT_USAGE);
-	assert_int_equal(PARSE(&options, "--tag", "0123456789012345678901234567890123456", "fs",
-			       "x"),
-			 EXIT_USAGE);
+	assert_int_equal(
+		PARSE(&options, "--tag", "0123456789012345678901234567890123456", "fs", "x"),
+		EXIT_USAGE);
 }
 
 static void test_wrong(void **state)

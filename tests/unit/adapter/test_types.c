@@ -191,9 +191,9 @@ static void test_output(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_table),	      cmocka_unit_test(test_feature_names),
-		cmocka_unit_test(test_describe_blk),  cmocka_unit_test(test_describe_text),
-		cmocka_unit_test(test_make_up),	      cmocka_unit_test(test_queues),
+		cmocka_unit_test(test_table),	     cmocka_unit_test(test_feature_names),
+		cmocka_unit_test(test_describe_blk), cmocka_unit_test(test_describe_text),
+		cmocka_unit_test(test_make_up),	     cmocka_unit_test(test_queues),
 		cmocka_unit_test(test_output),
 	};
 
