@@ -64,7 +64,8 @@ bool sysfs_exists(const char *name)
 {
 	char path[PATH_MAX];
 
-	if (strchr(name, '/'))
+	/* It comes from the command line: nothing outside the directory, nor the directory. */
+	if (!*name || strchr(name, '/') || !strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
 	snprintf(path, sizeof(path), "%s" CLASS "/%s", sysfs_root, name);
 	return !access(path, F_OK);
