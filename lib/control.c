@@ -396,6 +396,7 @@ static int get_status(struct vloop_dev *dev, struct vhost_user_msg *msg)
 static int get_inflight_fd(struct vloop_dev *dev, struct vhost_user_msg *msg)
 {
 	struct vhost_user_inflight info = msg->payload.inflight;
+	uint32_t size = msg->hdr.size;
 	int fd, r;
 
 	if (any_running(dev))
@@ -403,7 +404,7 @@ static int get_inflight_fd(struct vloop_dev *dev, struct vhost_user_msg *msg)
 	r = inflight_create(dev, &info, &fd);
 	if (r < 0)
 		return r;
-	vhost_user_init_reply(msg, VHOST_USER_GET_INFLIGHT_FD, sizeof(info));
+	vhost_user_init_reply(msg, VHOST_USER_GET_INFLIGHT_FD, size);
 	msg->payload.inflight = info;
 	if (fd >= 0) {
 		msg->fds[0] = fd;

@@ -143,11 +143,17 @@ struct vhost_user_config {
 	uint8_t data[VHOST_USER_CONFIG_MAX];
 } __attribute__((packed));
 
+/*
+ * QEMU, DPDK and rust-vmm send what their compilers make of the four members, 24 bytes, and refuse
+ * an answer of another size; the text of the specification adds up to 20. Both are taken, and
+ * a reply is as long as its request.
+ */
 struct vhost_user_inflight {
 	uint64_t mmap_size;
 	uint64_t mmap_offset;
 	uint16_t num_queues;
 	uint16_t queue_size;
+	uint32_t padding;
 } __attribute__((packed));
 
 union vhost_user_payload {
@@ -179,6 +185,7 @@ struct vhost_user_msg {
 #define VHOST_USER_HDR_SIZE		12U
 #define VHOST_USER_CONFIG_HDR_SIZE	offsetof(struct vhost_user_config, data)
 #define VHOST_USER_MEM_TABLE_HDR_SIZE	offsetof(struct vhost_user_mem_table, regions)
+#define VHOST_USER_INFLIGHT_MIN_SIZE	offsetof(struct vhost_user_inflight, padding)
 
 static_assert(sizeof(struct vhost_user_hdr) == VHOST_USER_HDR_SIZE, "wire layout");
 static_assert(sizeof(struct vhost_user_vring_state) == 8, "wire layout");
@@ -187,7 +194,7 @@ static_assert(sizeof(struct vhost_user_region) == 32, "wire layout");
 static_assert(sizeof(struct vhost_user_mem_table) == 264, "wire layout");
 static_assert(sizeof(struct vhost_user_mem_reg) == 40, "wire layout");
 static_assert(sizeof(struct vhost_user_config) == 268, "wire layout");
-static_assert(sizeof(struct vhost_user_inflight) == 20, "wire layout");
+static_assert(sizeof(struct vhost_user_inflight) == 24, "wire layout");
 static_assert(offsetof(struct vhost_user_msg, payload) ==
 		      offsetof(struct vhost_user_msg, hdr) + VHOST_USER_HDR_SIZE,
 	      "header and payload are sent as one piece");

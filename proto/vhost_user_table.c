@@ -17,7 +17,8 @@
 #define CFG_MAX sizeof(struct vhost_user_config)
 #define MEM_MIN VHOST_USER_MEM_TABLE_HDR_SIZE
 #define MEM_MAX sizeof(struct vhost_user_mem_table)
-#define INFL	sizeof(struct vhost_user_inflight)
+#define INF_MIN VHOST_USER_INFLIGHT_MIN_SIZE
+#define INF_MAX sizeof(struct vhost_user_inflight)
 
 /* A request that is at most acknowledged. */
 #define PLAIN(n, min, max, fmin, fmax)                                                             \
@@ -57,8 +58,11 @@ static const struct vhost_user_shape front_end_shapes[VHOST_USER_REQUEST_END] = 
 		.reply_min = 0, .reply_max = CFG_MAX,
 	},
 	[VHOST_USER_SET_CONFIG] = PLAIN("SET_CONFIG", CFG_MIN, CFG_MAX, 0, 0),
-	[VHOST_USER_GET_INFLIGHT_FD] = QUERY("GET_INFLIGHT_FD", INFL, INFL, INFL, 1),
-	[VHOST_USER_SET_INFLIGHT_FD] = PLAIN("SET_INFLIGHT_FD", INFL, INFL, 1, 1),
+	[VHOST_USER_GET_INFLIGHT_FD] = {
+		.name = "GET_INFLIGHT_FD", .size_min = INF_MIN, .size_max = INF_MAX,
+		.replies = true, .reply_min = INF_MIN, .reply_max = INF_MAX, .reply_fds_max = 1,
+	},
+	[VHOST_USER_SET_INFLIGHT_FD] = PLAIN("SET_INFLIGHT_FD", INF_MIN, INF_MAX, 1, 1),
 	[VHOST_USER_RESET_DEVICE] = PLAIN("RESET_DEVICE", 0, 0, 0, 0),
 	[VHOST_USER_GET_MAX_MEM_SLOTS] = QUERY("GET_MAX_MEM_SLOTS", 0, U64, U64, 0),
 	[VHOST_USER_ADD_MEM_REG] = PLAIN("ADD_MEM_REG", REG, REG, 1, 1),

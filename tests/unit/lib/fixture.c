@@ -88,7 +88,7 @@ static void drop(struct fixture *f)
 
 void fixture_reopen(struct fixture *f)
 {
-	struct vhost_user_inflight info = { 0, 0, 1, f->driver.size };
+	struct vhost_user_inflight info = { .num_queues = 1, .queue_size = f->driver.size };
 	bool record = f->dev->inflight_map;
 	int fd = -1, r;
 

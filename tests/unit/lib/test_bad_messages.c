@@ -379,15 +379,15 @@ static void test_memory(void **state)
 static void test_inflight(void **state)
 {
 	static const struct vhost_user_inflight bad[] = {
-		{ 0, 0, 1, 16 },	/* too small */
-		{ 4096, 0, 0, 16 },	/* no queue, too many queues */
-		{ 4096, 0, 3, 16 },
-		{ 4096, 0, 1, 0 },
-		{ 65536, 0, 1, 257 },
-		{ 4096, 1, 1, 16 },	/* not a page */
-		{ 4096, FRONTEND_QUEUES * MEM_SIZE, 1, 16 },	/* beyond the file */
-		{ UINT64_MAX, 0, 1, 16 },
-		{ 4096, UINT64_MAX & ~0xfffULL, 1, 16 },
+		{ 0, 0, 1, 16, 0 },	/* too small */
+		{ 4096, 0, 0, 16, 0 },	/* no queue, too many queues */
+		{ 4096, 0, 3, 16, 0 },
+		{ 4096, 0, 1, 0, 0 },
+		{ 65536, 0, 1, 257, 0 },
+		{ 4096, 1, 1, 16, 0 },	/* not a page */
+		{ 4096, FRONTEND_QUEUES * MEM_SIZE, 1, 16, 0 },	/* beyond the file */
+		{ UINT64_MAX, 0, 1, 16, 0 },
+		{ 4096, UINT64_MAX & ~0xfffULL, 1, 16, 0 },
 	};
 	int fd = memfd_create("bad", MFD_CLOEXEC);
 

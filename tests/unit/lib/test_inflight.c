@@ -19,7 +19,7 @@
 
 static void begin(struct fixture *f)
 {
-	struct vhost_user_inflight info = { 0, 0, 1, SIZE };
+	struct vhost_user_inflight info = { .num_queues = 1, .queue_size = SIZE };
 	int fd;
 
 	fixture_init(f, 0, SIZE);
@@ -181,7 +181,7 @@ static void test_garbage(void **state)
 /* A packed ring has no record; front-ends are told so by its size. */
 static void test_packed_has_none(void **state)
 {
-	struct vhost_user_inflight info = { 77, 77, 1, SIZE };
+	struct vhost_user_inflight info = { 77, 77, 1, SIZE, 0 };
 	struct fixture f;
 	int fd;
 

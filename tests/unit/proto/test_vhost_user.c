@@ -189,6 +189,31 @@ static void test_flags(void **state)
 	}
 }
 
+/* The length of the specification's text, that of everybody's compiler, and the wrong ones. */
+static void test_inflight_sizes(void **state)
+{
+	static const struct {
+		uint32_t size;
+		int result;
+	} cases[] = { { 19, -EPROTO }, { 20, 0 }, { 24, 0 }, { 25, -EPROTO } };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct vhost_user_hdr hdr = { VHOST_USER_GET_INFLIGHT_FD, VHOST_USER_VERSION,
+					      cases[i].size };
+
+		assert_int_equal(vhost_user_check_hdr(VHOST_USER_KIND_REQUEST, &hdr),
+				 cases[i].result);
+		hdr.flags |= VHOST_USER_FLAG_REPLY;
+		assert_int_equal(vhost_user_check_hdr(VHOST_USER_KIND_REPLY, &hdr),
+				 cases[i].result);
+		hdr.flags = VHOST_USER_VERSION;
+		hdr.request = VHOST_USER_SET_INFLIGHT_FD;
+		assert_int_equal(vhost_user_check_hdr(VHOST_USER_KIND_REQUEST, &hdr),
+				 cases[i].result);
+	}
+}
+
 static void test_names(void **state)
 {
 	(void)state;
@@ -394,6 +419,7 @@ int main(void)
 		TEST(test_config),	   TEST(test_too_many_descriptors),
 		TEST(test_unknown),	   TEST(test_end),
 		TEST(test_send_limits),	   TEST(test_call),
+		TEST(test_inflight_sizes),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
