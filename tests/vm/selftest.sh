@@ -60,7 +60,50 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..15
+echo 1..16
+
+# The mirror is the archive with Debian itself, whatever comes before it.
+mkdir -p "$work/apt/sources.list.d"
+cat >"$work/apt/sources.list.d/a.sources" <<'EOF'
+# Enabled: yes
+Types: deb
+URIs: http://vendor.example/apt
+Suites: vendor-trixie
+Components: main
+
+Types: deb deb-src
+URIs: http://off.example/debian
+Suites: trixie
+Enabled: no
+
+Types: deb-src
+URIs: http://source.example/debian
+Suites: trixie
+
+Types: deb
+URIs: http://security.example/debian-security
+Suites: trixie-security
+Types: deb
+EOF
+cat >"$work/apt/sources.list.d/b.sources" <<'EOF'
+Types: deb
+URIs:
+ http://one.example/debian
+ http://two.example/debian
+Suites: trixie-updates
+ trixie
+Components: main
+EOF
+# shellcheck disable=SC2016
+mirror() {
+	VLOOP_MIRROR='' bash -c '. "$0/lib/common.sh"; . "$0/lib/apt.sh"; debian_mirror "$1"' \
+		"$here" "$work/apt" 2>"$work/err"
+}
+mirror >"$work/out"
+[[ $(<"$work/out") == http://one.example/debian ]] &&
+	echo 'deb [arch=amd64 trusted=no] https://line.example/debian trixie main' >"$work/apt/sources.list" &&
+	mirror >"$work/out" && [[ $(<"$work/out") == https://line.example/debian ]]
+result "the mirror is found in apt's configuration"
 
 "$here/vm" build-module "$kernel" "$work/vmbreak" >"$work/out" 2>"$work/err"
 [[ $? == 0 && -f $(<"$work/out") ]]

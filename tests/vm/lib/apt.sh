@@ -38,7 +38,7 @@ configured_sources() {
 			END { flush() }'
 }
 
-# The archive that has Debian itself: the first source with a plain release
+# The archive that has Debian itself, in an apt directory: the first source with a plain release
 # name. Security and update suites, and other vendors' archives, have others.
 debian_mirror() {
 	local uri suites suite
@@ -56,7 +56,7 @@ debian_mirror() {
 				;;
 			esac
 		done
-	done < <(configured_sources /etc/apt)
+	done < <(configured_sources "$1")
 	die "no Debian mirror in apt's configuration; name one with VLOOP_MIRROR=URI"
 }
 
@@ -77,11 +77,12 @@ apt_in() {
 }
 
 source_line() {
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
 
 	[[ -r $keyring ]] || keyring=${keyring%.gpg}.pgp
 	[[ -r $keyring ]] || die "missing on this machine: package debian-archive-keyring"
-	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$(debian_mirror)" "$1"
+	mirror=$(debian_mirror /etc/apt) || exit
+	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1"
 }
 
 # Fetches the suite's package lists, once per run.

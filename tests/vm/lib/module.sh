@@ -88,6 +88,8 @@ build_module_locked() {
 	compgen -G "$work/*.ko" >/dev/null || die "no .ko came out of $source"
 	index_modules "$kernel" "$release" "$work"
 	publish "$work" "$final" "$key"
+	# Of trees that are gone, or were temporary.
+	find "$CACHE/build/$kernel" -mindepth 1 -maxdepth 1 -mtime +7 -exec rm -rf {} +
 	say "built in $((SECONDS - started)) s"
 }
 

@@ -14,7 +14,7 @@ readonly GRACE=20
 # What the kernel says when something is wrong with it. Lines that say this on
 # a healthy machine are taken out first.
 readonly SPLAT_HARMLESS='Spectre V2 : WARNING: Unprivileged eBPF|kmemleak: (Kernel memory leak detector|Automatic memory scanning)'
-readonly SPLAT='BUG[: ]|WARNING: |Oops|Call Trace:|KASAN: |UBSAN: |KCSAN: |KFENCE: |kernel BUG at|general protection|invalid opcode|(possible|inconsistent) (recursive|circular|irq) lock|lockdep|(soft|hard) (lockup|LOCKUP)|blocked for more than|rcu.*(stall|detected expedited)|self-detected stall|(list_add|list_del) corruption|refcount_t: |Bad page state|Kernel panic|kmemleak: |trying to register non-static key|DEBUG_LOCKS_WARN|stack-out-of-bounds|unable to handle|vm-init: '
+readonly SPLAT='\bBUG[: ]|WARNING: |Oops|Call Trace:|KASAN: |UBSAN: |KCSAN: |KFENCE: |kernel BUG at|general protection|invalid opcode|(possible|inconsistent) (recursive|circular|irq) lock|INFO: lockdep is turned off|(soft|hard) (lockup|LOCKUP)|blocked for more than|rcu.*detected.* stall|(list_add|list_del) corruption|refcount_t: |Bad page state|Kernel panic|kmemleak: |trying to register non-static key|DEBUG_LOCKS_WARN|unable to handle|vm-init: '
 
 # QEMU's option syntax doubles commas in values.
 qemu_value() {
@@ -104,7 +104,7 @@ qemu_command() {
 
 	qemu=(qemu-system-x86_64 -machine q35 -m "$opt_mem" -nodefaults -no-user-config
 		-display none -no-reboot)
-	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M panic=-1 nokaslr random.trust_cpu=on"
+	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 nokaslr random.trust_cpu=on"
 	if [[ $opt_counted ]]; then
 		qemu+=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off" -smp 1 -cpu Nehalem)
 	elif [[ $opt_accel == kvm ]]; then
@@ -139,6 +139,8 @@ prepare_run() {
 	[[ ! $opt_module ]] || build_module "$opt_kernel" "$opt_module" >/dev/null
 	built=$(module_dir "$opt_kernel" "$(realpath -m "${opt_module:-$REPO/kernel}")")
 	mkdir -p "$CACHE/tmp"
+	# Left by runs that were killed.
+	find "$CACHE/tmp" -maxdepth 1 -name 'run.*' -mtime +1 -exec rm -rf {} +
 	RUN=$(mktemp -d "$CACHE/tmp/run.XXXXXX")
 	trap 'cleanup_run' EXIT
 	trap 'exit 130' INT
@@ -147,7 +149,10 @@ prepare_run() {
 	# A copy, because another run may build the module anew meanwhile.
 	# The install user land starts without it, unless it is asked for.
 	[[ $opt_root != install || $opt_module ]] || built=""
-	[[ ! -d $built ]] || cp -al "$built" "$RUN/extra"
+	if [[ -d $built ]]; then
+		touch "$built"
+		cp -al "$built" "$RUN/extra"
+	fi
 	if [[ $opt_out ]]; then
 		mkdir -p "$opt_out" || die "cannot create $opt_out"
 		opt_out=$(realpath "$opt_out")
