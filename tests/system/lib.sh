@@ -78,6 +78,8 @@ trap at_exit EXIT
 print_logs() {
 	local file
 
+	grep -H . "$CLASS"/*/{state,in_flight} "$CLASS"/*/queues/*/{requests,stalls,failed,reoffered,clamped} 2>/dev/null |
+		grep -v ':0$'
 	for file in "$T"/*.err "$T"/*.log; do
 		[[ ! -s $file ]] || tail -n 15 "$file" | sed "s|^|${file##*/}: |"
 	done

@@ -1,0 +1,52 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Attach and detach many times: no memory, slab object or open file more than before.
+# limit: 500
+# limit-long: 2400
+. "$SYSTEM/lib.sh"
+
+round() {
+	attach d blk
+	dd if=/dev/zero of="$(dev d)" bs=64k count=4 oflag=direct 2>dd.log
+	detach d
+}
+
+# Slab caches, open files and memory, once nothing is on its way out any more.
+measure() {
+	sync
+	sleep 2
+	echo 3 >/proc/sys/vm/drop_caches
+	sleep 1
+	{
+		awk 'NR > 2 { print "slab:" $1, $2 }' /proc/slabinfo
+		awk '{ print "files", $1 }' /proc/sys/fs/file-nr
+		awk '/^(MemAvailable|SUnreclaim|Percpu|VmallocUsed|KernelStack|Unevictable):/ { print "kB:" $1, $2 }' /proc/meminfo
+		find "/proc/${SERVER[d]}/fd" -mindepth 1 | awk 'END { print "fds of the back-end", NR }'
+		awk '{ print "tasks", $4 }' FS='[ /]' /proc/loadavg
+	} | sort >"$1"
+}
+
+# What grew from the first to the second by at least as many as there were rounds.
+grown() {
+	join -t '|' <(sed 's/ \([0-9]*\)$/|\1/' "$1") <(sed 's/ \([0-9]*\)$/|\1/' "$2") |
+		awk -F '|' -v least="$3" '$1 !~ /^kB/ && $3 - $2 >= least { print $1 }'
+}
+
+make_disk disk.img 16M
+start_qsd d disk.img
+half=$(pick 20 100)
+for ((i = 0; i < 5; i++)); do round; done
+measure 0.txt
+for ((i = 0; i < half; i++)); do round; done
+measure 1.txt
+for ((i = 0; i < half; i++)); do round; done
+measure 2.txt
+
+# One object in each round, in both halves, is a leak; caches fill up once.
+leaks=$(comm -12 <(grown 0.txt 1.txt $((half * 9 / 10)) | sort) \
+	<(grown 1.txt 2.txt $((half * 9 / 10)) | sort))
+join <(grep kB: 0.txt) <(grep kB: 2.txt) | sed "s/^/# $((2 * half)) rounds, before and after: /"
+[[ ! $leaks ]] || fail "these grow with each attach: $leaks"
+lost=$(($(awk '/MemAvailable/ { print $2 }' 1.txt) - $(awk '/MemAvailable/ { print $2 }' 2.txt)))
+((lost < half * 100)) || fail "$lost kB of memory are gone after $half rounds"
