@@ -113,7 +113,7 @@ static void eventfd_queue(struct file *file, wait_queue_head_t *head, poll_table
 {
 	struct vlb_call_eventfd *call = container_of(table, struct vlb_call_eventfd, table);
 
-	add_wait_queue_priority(head, &call->wait);
+	add_wait_queue(head, &call->wait);
 }
 
 /**

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* From the back-end's used ring to the driver's. */
+#include <linux/nospec.h>
+
 #include "trace.h"
 #include "vlb.h"
 
@@ -52,6 +54,7 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done
 		break_ring(q, "completed an id out of range", id);
 		return false;
 	}
+	id = array_index_nospec(id, ring->num);
 	req = &ring->requests[id];
 	/* Pairs with submit_one(): what it wrote of the request is seen from here on. */
 	if (!smp_load_acquire(&req->live)) {
@@ -146,6 +149,7 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 			give_back(q, ring, done, n);
 			if (ring->broken)
 				return false;
+			cond_resched();
 			if (budget <= n)
 				return true;
 			budget -= n;

@@ -130,7 +130,7 @@ static void ask_and_wait(struct vlb_device *vlb, u32 offset, u32 len, const void
 	int error = -ENODEV;
 
 	mutex_lock(&vlb->config_mutex);
-	if (vlb->state != VLB_STATE_BROKEN && ask(vlb, offset, len, buf, true)) {
+	if (!READ_ONCE(vlb->broken) && ask(vlb, offset, len, buf, true)) {
 		wait_for_completion_timeout(&write->done, msecs_to_jiffies(vlb->timeout_ms));
 		spin_lock_irq(&vlb->config_lock);
 		error = write->error;

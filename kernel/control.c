@@ -75,7 +75,7 @@ static bool name_ok(const u8 *name)
 	if (!len || len == VLB_NAME_MAX || !strcmp(name, ".") || !strcmp(name, ".."))
 		return false;
 	for (i = 0; i < len; i++)
-		if (!isalnum(name[i]) && !strchr("-_.:", name[i]))
+		if (!(isascii(name[i]) && isalnum(name[i])) && !strchr("-_.:", name[i]))
 			return false;
 	return true;
 }
@@ -401,9 +401,7 @@ static int ioc_status(struct vlb_file *vf, union vlb_args *args)
 	s->out_driver_features = 0;
 	if (vlb->status & VIRTIO_CONFIG_S_FEATURES_OK)
 		s->out_driver_features = vlb->vdev.features;
-	memset(s->out_virtio, 0, sizeof(s->out_virtio));
-	if (vlb->registered)
-		strscpy(s->out_virtio, dev_name(&vlb->vdev.dev), sizeof(s->out_virtio));
+	strscpy_pad(s->out_virtio, vlb->virtio_name, sizeof(s->out_virtio));
 	mutex_unlock(&vlb->lock);
 	return 0;
 }
@@ -535,7 +533,9 @@ static __poll_t control_poll(struct file *file, poll_table *wait)
 	if (!vlb)
 		return EPOLLERR;
 	poll_wait(file, &vlb->event_wait, wait);
-	return vlb_event_pending(vlb) ? EPOLLIN | EPOLLRDNORM : 0;
+	if (vlb_event_pending(vlb))
+		return EPOLLIN | EPOLLRDNORM;
+	return READ_ONCE(vlb->state) == VLB_STATE_REMOVED ? EPOLLHUP : 0;
 }
 
 static int control_open(struct inode *inode, struct file *file)

@@ -16,6 +16,8 @@
 #include "trace.h"
 #include "vlb.h"
 
+/* What may wait for drivers, and what ends their waiting: one never holds up the other. */
+struct workqueue_struct *vlb_slow_wq;
 struct workqueue_struct *vlb_wq;
 
 static DEFINE_MUTEX(devices_lock);
@@ -124,6 +126,8 @@ static void register_fn(struct work_struct *work)
 	mutex_lock(&vlb->lock);
 	vlb->registered = !err;
 	vlb->register_error = err;
+	if (!err)
+		strscpy(vlb->virtio_name, dev_name(&vdev->dev), sizeof(vlb->virtio_name));
 	mutex_unlock(&vlb->lock);
 	vlb_post(vlb, VLB_EVENT_REGISTERED);
 }
@@ -148,6 +152,9 @@ static void remove_fn(struct work_struct *work)
 	mutex_lock(&devices_lock);
 	list_del(&vlb->node);
 	mutex_unlock(&devices_lock);
+	/* No queue is ready any more, so nothing is left that gives it work. */
+	kthread_destroy_worker(vlb->worker);
+	vlb->worker = NULL;
 
 	complete_all(&vlb->removed);
 	vlb_post(vlb, VLB_EVENT_REMOVED);
@@ -251,6 +258,9 @@ struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *co
 	err = vlb_stats_add(vlb);
 	if (err)
 		goto del;
+	mutex_lock(&devices_lock);
+	vlb->visible = true;
+	mutex_unlock(&devices_lock);
 	return vlb;
 
 del:
@@ -276,7 +286,7 @@ struct vlb_device *vlb_device_find(const char *name)
 
 	mutex_lock(&devices_lock);
 	list_for_each_entry(vlb, &devices, node) {
-		if (!strcmp(vlb->name, name)) {
+		if (vlb->visible && !strcmp(vlb->name, name)) {
 			found = vlb;
 			get_device(&vlb->dev);
 			break;
@@ -299,7 +309,7 @@ int vlb_device_register(struct vlb_device *vlb)
 	mutex_lock(&vlb->lock);
 	if (vlb->state == VLB_STATE_CREATED) {
 		set_state(vlb, VLB_STATE_WAITING);
-		queue_work(vlb_wq, &vlb->register_work);
+		queue_work(vlb_slow_wq, &vlb->register_work);
 		err = 0;
 	}
 	mutex_unlock(&vlb->lock);
@@ -323,7 +333,7 @@ int vlb_device_remove(struct vlb_device *vlb, bool force)
 		vlb_post(vlb, VLB_EVENT_REMOVING);
 		get_device(&vlb->dev);
 		queue_delayed_work(vlb_wq, &vlb->bound_work, msecs_to_jiffies(vlb->timeout_ms));
-		queue_work(vlb_wq, &vlb->remove_work);
+		queue_work(vlb_slow_wq, &vlb->remove_work);
 		err = 0;
 	}
 	mutex_unlock(&vlb->lock);
@@ -360,12 +370,22 @@ int vlb_devices_init(void)
 {
 	int err;
 
-	vlb_wq = alloc_workqueue("virtio-loopback", WQ_UNBOUND, 0);
-	if (!vlb_wq)
+	vlb_slow_wq = alloc_workqueue("virtio-loopback-slow", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vlb_slow_wq)
 		return -ENOMEM;
+	err = -ENOMEM;
+	vlb_wq = alloc_workqueue("virtio-loopback", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	if (!vlb_wq)
+		goto destroy_slow;
 	err = class_register(&vlb_class);
 	if (err)
-		destroy_workqueue(vlb_wq);
+		goto destroy;
+	return 0;
+
+destroy:
+	destroy_workqueue(vlb_wq);
+destroy_slow:
+	destroy_workqueue(vlb_slow_wq);
 	return err;
 }
 
@@ -378,5 +398,6 @@ void vlb_devices_exit(void)
 {
 	wait_event(alive_wait, !atomic_read(&alive));
 	class_unregister(&vlb_class);
+	destroy_workqueue(vlb_slow_wq);
 	destroy_workqueue(vlb_wq);
 }

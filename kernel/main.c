@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* Loading and unloading. */
+#if !defined(CONFIG_64BIT)
+#error "virtio-loopback reads the driver's buffers through the direct map: 64-bit only"
+#endif
+
 #include <linux/errno.h>
 #include <linux/init.h>
 #include <linux/miscdevice.h>

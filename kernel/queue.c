@@ -9,6 +9,9 @@
 #include "trace.h"
 #include "vlb.h"
 
+/* Requests for a gate's work that one context answers; a storm of them goes to the thread. */
+#define ROUNDS_MAX	8
+
 static void gate_init(struct vlb_gate *gate)
 {
 	gate->bits = 0;
@@ -19,12 +22,14 @@ static void gate_init(struct vlb_gate *gate)
  * Ask for the gate's work to be done. True: the caller is in and does it, until gate_leave()
  * returns false. False: somebody else is in and will see the request. The barriers order
  * "PENDING is set, RUN is looked at" here against "RUN is cleared, PENDING is looked at" there.
+ * Who waits for the gate has precedence: vlb_queue_thaw() sees to the request.
  */
 static bool gate_enter(struct vlb_gate *gate)
 {
 	set_bit(VLB_GATE_PENDING, &gate->bits);
 	smp_mb__after_atomic();
-	if (test_and_set_bit_lock(VLB_GATE_RUN, &gate->bits))
+	if (test_bit(VLB_GATE_WAIT, &gate->bits) ||
+	    test_and_set_bit_lock(VLB_GATE_RUN, &gate->bits))
 		return false;
 	clear_bit(VLB_GATE_PENDING, &gate->bits);
 	smp_mb__after_atomic();
@@ -55,6 +60,7 @@ static void gate_lock(struct vlb_gate *gate)
 	clear_bit(VLB_GATE_WAIT, &gate->bits);
 }
 
+/* Let the device's thread go on. Inside a gate, of a queue that is ready, or before thawing. */
 static void queue_more(struct vlb_queue *q)
 {
 	kthread_queue_work(q->vlb->worker, &q->work);
@@ -69,24 +75,26 @@ static void queue_more(struct vlb_queue *q)
  */
 void vlb_queue_submit(struct vlb_queue *q, size_t limit)
 {
+	unsigned int rounds = 0;
 	unsigned long flags;
 	bool more;
 
 	if (q->role->flags & VLB_ROLE_POSTED) {
+		limit = VLB_POSTED_MAX;
 		spin_lock_irqsave(&q->post_lock, flags);
-		more = vlb_submit(q, SIZE_MAX);
-		spin_unlock_irqrestore(&q->post_lock, flags);
+		more = vlb_submit(q, &limit);
 		if (more)
 			queue_more(q);
+		spin_unlock_irqrestore(&q->post_lock, flags);
 		return;
 	}
 	if (!gate_enter(&q->submit))
 		return;
 	do {
-		more = vlb_submit(q, limit);
+		more = vlb_submit(q, &limit) || (q->ready && ++rounds == ROUNDS_MAX);
 		if (more) {
-			gate_unlock(&q->submit);
 			queue_more(q);
+			gate_unlock(&q->submit);
 			return;
 		}
 	} while (gate_leave(&q->submit));
@@ -141,6 +149,7 @@ static void call_driver(struct vlb_queue *q)
  */
 void vlb_queue_complete(struct vlb_queue *q)
 {
+	unsigned int rounds = 0;
 	bool more = false;
 
 	if (!gate_enter(&q->complete))
@@ -152,9 +161,9 @@ void vlb_queue_complete(struct vlb_queue *q)
 			more = vlb_complete(q, VLB_RUN_BUDGET);
 		if (READ_ONCE(q->callback))
 			call_driver(q);
-		if (more) {
-			gate_unlock(&q->complete);
+		if (more || ++rounds == ROUNDS_MAX) {
 			queue_more(q);
+			gate_unlock(&q->complete);
 			break;
 		}
 	} while (gate_leave(&q->complete));
@@ -170,7 +179,6 @@ static void queue_work_fn(struct kthread_work *work)
 
 	vlb_queue_submit(q, SIZE_MAX);
 	vlb_queue_complete(q);
-	cond_resched();
 }
 
 /**
@@ -256,7 +264,7 @@ void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int in
 {
 	q->vlb = vlb;
 	q->index = index;
-	q->role = vlb->type->role(index, vlb->nqueues);
+	q->role = vlb->type->role(index, 0, NULL, 0);
 	gate_init(&q->submit);
 	gate_init(&q->complete);
 	spin_lock_init(&q->post_lock);
@@ -284,9 +292,9 @@ void vlb_queue_freeze(struct vlb_queue *q)
  */
 void vlb_queue_thaw(struct vlb_queue *q)
 {
+	queue_more(q);
 	gate_unlock(&q->submit);
 	gate_unlock(&q->complete);
-	queue_more(q);
 }
 
 /**

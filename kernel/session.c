@@ -10,7 +10,9 @@
  */
 #include <linux/eventfd.h>
 #include <linux/mm.h>
+#include <linux/capability.h>
 #include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/vmalloc.h>
 
@@ -49,7 +51,8 @@ static u32 part_size(u64 pool_len, unsigned int nqueues)
 static void part_fit(struct part *part, u32 size, unsigned int queue_size)
 {
 	part_layout(part, queue_size);
-	while (part->num > QUEUE_SIZE_MIN && part->arena > size / 2)
+	while (part->num > QUEUE_SIZE_MIN &&
+	       (part->arena > size / 2 || size - part->arena < VLB_ARENA_MIN))
 		part_layout(part, part->num / 2);
 }
 
@@ -139,6 +142,22 @@ static void ring_exit(struct vlb_ring *ring)
 	kvfree(ring->requests);
 }
 
+/* As RDMA does: against the RLIMIT_MEMLOCK of the process, with no lock that it can hold. */
+static int charge(struct vlb_link *link, unsigned long npages)
+{
+	unsigned long limit = rlimit(RLIMIT_MEMLOCK) >> PAGE_SHIFT;
+	struct mm_struct *mm = current->mm;
+
+	if (atomic64_add_return(npages, &mm->pinned_vm) > limit && !capable(CAP_IPC_LOCK)) {
+		atomic64_sub(npages, &mm->pinned_vm);
+		return -ENOMEM;
+	}
+	mmgrab(mm);
+	link->mm = mm;
+	link->charged = npages;
+	return 0;
+}
+
 /* Pin the caller's pages, charge them to it, and map them here in one piece. */
 static int map_pool(struct vlb_link *link, u64 addr)
 {
@@ -148,12 +167,9 @@ static int map_pool(struct vlb_link *link, u64 addr)
 	link->pages = kvcalloc(want, sizeof(*link->pages), GFP_KERNEL_ACCOUNT);
 	if (!link->pages)
 		return -ENOMEM;
-	err = account_locked_vm(current->mm, want, true);
+	err = charge(link, want);
 	if (err)
 		return err;
-	link->mm = current->mm;
-	mmgrab(link->mm);
-	link->charged = want;
 
 	while (link->npages < want) {
 		int n = pin_user_pages_fast(addr + (link->npages << PAGE_SHIFT),
@@ -169,17 +185,21 @@ static int map_pool(struct vlb_link *link, u64 addr)
 	return link->pool ? 0 : -ENOMEM;
 }
 
-static void unmap_pool(struct vlb_link *link)
+/* Unpinning takes page locks, which user space may hold up: not for a reset to wait for. */
+static void unmap_fn(struct work_struct *work)
 {
+	struct vlb_link *link = container_of(work, struct vlb_link, unmap_work);
+
 	if (link->pool)
 		vunmap(link->pool);
 	if (link->npages)
 		unpin_user_pages_dirty_lock(link->pages, link->npages, true);
 	if (link->mm) {
-		account_locked_vm(link->mm, link->charged, false);
+		atomic64_sub(link->charged, &link->mm->pinned_vm);
 		mmdrop(link->mm);
 	}
 	kvfree(link->pages);
+	kvfree(link);
 }
 
 /**
@@ -205,6 +225,7 @@ struct vlb_link *vlb_link_create(struct vlb_device *vlb, const struct vlb_sessio
 	if (!link)
 		return ERR_PTR(-ENOMEM);
 	link->vlb = vlb;
+	INIT_WORK(&link->unmap_work, unmap_fn);
 	link->flags = args->flags;
 	link->epoch = args->epoch;
 	link->nqueues = vlb->nqueues;
@@ -235,6 +256,8 @@ destroy:
 /**
  * vlb_link_destroy - free a session that is not started, or stopped
  * @link: the session, or NULL
+ *
+ * The memory goes a little later. Nothing uses it any more.
  */
 void vlb_link_destroy(struct vlb_link *link)
 {
@@ -244,8 +267,7 @@ void vlb_link_destroy(struct vlb_link *link)
 		return;
 	for (i = 0; i < link->nqueues; i++)
 		ring_exit(&link->rings[i]);
-	unmap_pool(link);
-	kvfree(link);
+	queue_work(vlb_slow_wq, &link->unmap_work);
 }
 
 /**

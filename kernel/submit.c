@@ -68,6 +68,7 @@ static int take_slot(struct vlb_queue *q, struct vlb_ring *ring, struct vlb_plan
 		last = ring->next[last];
 	ring->free_head = ring->next[last];
 	ring->nfree -= ndesc;
+	q->stalled = false;
 	spin_unlock_irqrestore(&q->lock, flags);
 
 	req = &ring->requests[id];
@@ -250,14 +251,14 @@ static bool submit_nowhere(struct vlb_queue *q)
 /**
  * vlb_submit - offer new requests to the back-end
  * @q: the queue, with its submit gate (posted queues: post_lock)
- * @limit: bytes that may be copied in this context
+ * @limit: bytes that may be copied in this context; made less by what was
  *
  * Never sleeps. Requests that find no room stay in the driver's ring and go on when some is
  * freed.
  *
  * Return: true if there is more to do, in the device's thread.
  */
-bool vlb_submit(struct vlb_queue *q, size_t limit)
+bool vlb_submit(struct vlb_queue *q, size_t *limit)
 {
 	struct vring *vring = &q->vring;
 	unsigned int budget = VLB_RUN_BUDGET;
@@ -274,7 +275,7 @@ bool vlb_submit(struct vlb_queue *q, size_t limit)
 
 again:
 	while (budget && next_head(q, &head, &seq)) {
-		err = submit_one(q, ring, head, seq, &limit, &unpublished);
+		err = submit_one(q, ring, head, seq, limit, &unpublished);
 		if (err)
 			break;
 		consume_head(q);

@@ -163,6 +163,7 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index,
 	mutex_lock(&vlb->lock);
 	vlb_queue_freeze(q);
 	q->vq = vq;
+	q->role = vlb->type->role(index, vlb->vdev.features, vlb->config, vlb->config_len);
 	q->failing = vlb->failing;
 	vlb_queue_thaw(q);
 	mutex_unlock(&vlb->lock);

@@ -19,6 +19,8 @@
 #include "compat.h"
 #include "types.h"
 
+#define ROLE_ARGS	unsigned int index, u64 features, const u8 *config, u32 config_len
+
 /* Linux drivers put no more than this into a request by default (1280 KiB in 4 KiB pages). */
 #define BLK_SEG_MAX	512
 
@@ -33,12 +35,12 @@ static const struct vlb_role blk_role = {
 	.nend = 1, .end = { VIRTIO_BLK_S_IOERR },
 };
 
-static const struct vlb_role *blk_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *blk_roles(ROLE_ARGS)
 {
 	return &blk_role;
 }
 
-static const struct vlb_role *rx_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *rx_roles(ROLE_ARGS)
 {
 	return &rx_role;
 }
@@ -47,14 +49,21 @@ static const struct vlb_role net_ctrl_role = {
 	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nend = 1, .end = { 1 /* VIRTIO_NET_ERR */ },
 };
 
-static const struct vlb_role *net_roles(unsigned int index, unsigned int nqueues)
+/* The control queue is behind the last pair that the device has, not that the driver uses. */
+static const struct vlb_role *net_roles(ROLE_ARGS)
 {
-	if (index == nqueues - 1 && nqueues % 2)
+	unsigned int pairs = 1;
+
+	if ((features & (BIT_ULL(VIRTIO_NET_F_MQ) | BIT_ULL(VIRTIO_NET_F_RSS))) &&
+	    config_len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
+		pairs = get_unaligned_le16(config + offsetof(struct virtio_net_config,
+							     max_virtqueue_pairs));
+	if ((features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ)) && index == 2 * pairs)
 		return &net_ctrl_role;
 	return index % 2 ? &tx_role : &rx_role;
 }
 
-static const struct vlb_role *console_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *console_roles(ROLE_ARGS)
 {
 	return index % 2 ? &posted_role : &rx_role;
 }
@@ -67,7 +76,7 @@ static const struct vlb_role scsi_ctrl_role = {
 	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nstart = 1, .start = { VIRTIO_SCSI_S_FAILURE },
 };
 
-static const struct vlb_role *scsi_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *scsi_roles(ROLE_ARGS)
 {
 	switch (index) {
 	case 0: return &scsi_ctrl_role;
@@ -80,17 +89,17 @@ static const struct vlb_role rtc_role = {
 	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 5 /* VIRTIO_RTC_S_EIO */ },
 };
 
-static const struct vlb_role *rtc_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *rtc_roles(ROLE_ARGS)
 {
 	return index ? &event_role : &rtc_role;
 }
 
-static const struct vlb_role *input_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *input_roles(ROLE_ARGS)
 {
 	return index ? &tx_role : &event_role;
 }
 
-static const struct vlb_role *vsock_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *vsock_roles(ROLE_ARGS)
 {
 	return index == 1 ? &tx_role : &rx_role;
 }
@@ -103,7 +112,7 @@ static const struct vlb_role sound_pcm_role = {
 	.flags = VLB_ROLE_CLEAR, .nend = 8, .end = { 0x03, 0x80 },
 };
 
-static const struct vlb_role *sound_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *sound_roles(ROLE_ARGS)
 {
 	switch (index) {
 	case 0: return &sound_ctrl_role;
@@ -117,14 +126,14 @@ static const struct vlb_role fs_role = {
 	.nstart = 8, .start = { 16, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff },
 };
 
-static const struct vlb_role *fs_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *fs_roles(ROLE_ARGS)
 {
 	return &fs_role;
 }
 
 static const struct vlb_role scmi_role = { .flags = VLB_ROLE_LEN };
 
-static const struct vlb_role *scmi_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *scmi_roles(ROLE_ARGS)
 {
 	return index ? &rx_role : &scmi_role;
 }
@@ -133,7 +142,7 @@ static const struct vlb_role i2c_role = {
 	.flags = VLB_ROLE_CLEAR, .nend = 1, .end = { 1 /* VIRTIO_I2C_MSG_ERR */ },
 };
 
-static const struct vlb_role *i2c_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *i2c_roles(ROLE_ARGS)
 {
 	return &i2c_role;
 }
@@ -145,7 +154,7 @@ static const struct vlb_role can_ctrl_role = {
 	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nstart = 1, .start = { 1 },
 };
 
-static const struct vlb_role *can_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *can_roles(ROLE_ARGS)
 {
 	switch (index) {
 	case 0: return &can_tx_role;
@@ -154,7 +163,7 @@ static const struct vlb_role *can_roles(unsigned int index, unsigned int nqueues
 	}
 }
 
-static const struct vlb_role *bt_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *bt_roles(ROLE_ARGS)
 {
 	return index ? &rx_role : &tx_role;
 }
@@ -163,7 +172,7 @@ static const struct vlb_role gpio_role = {
 	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 1 /* VIRTIO_GPIO_STATUS_ERR */ },
 };
 
-static const struct vlb_role *gpio_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *gpio_roles(ROLE_ARGS)
 {
 	return index ? &event_role : &gpio_role;
 }
@@ -172,7 +181,7 @@ static const struct vlb_role spi_role = {
 	.flags = VLB_ROLE_CLEAR, .nend = 1, .end = { 2 /* VIRTIO_SPI_TRANS_ERR */ },
 };
 
-static const struct vlb_role *spi_roles(unsigned int index, unsigned int nqueues)
+static const struct vlb_role *spi_roles(ROLE_ARGS)
 {
 	return &spi_role;
 }
@@ -182,7 +191,7 @@ static const struct vlb_role *spi_roles(unsigned int index, unsigned int nqueues
  * data is one piece there. The driver's segments are merged on the way, so its seg_max is the
  * transport's own and not the back-end's.
  */
-static void blk_clamp(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
 	u32 size_max = rounddown_pow_of_two(limits->request / seg_max);
@@ -201,7 +210,17 @@ static void blk_clamp(const struct vlb_limits *limits, u8 *config, u32 len, u64 
 	}
 }
 
-static void scsi_clamp(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+/* No more pairs than the device has queues for. */
+static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	u16 most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
+	u8 *pairs = config + offsetof(struct virtio_net_config, max_virtqueue_pairs);
+
+	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
+		put_unaligned_le16(clamp(get_unaligned_le16(pairs), 1, max_t(u16, most, 1)), pairs);
+}
+
+static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
 	u8 *max_sectors = config + offsetof(struct virtio_scsi_config, max_sectors);
@@ -242,12 +261,12 @@ static const struct vlb_field input_writable[] = {
  * nothing here, a GPU's commands carry them, and persistent memory is a shared mapping.
  */
 static const struct vlb_type types[] = {
-	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, NULL },
-	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_64M, SZ_8M, blk_writable, blk_roles, blk_clamp },
+	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, net_fit },
+	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_64M, SZ_8M, blk_writable, blk_roles, blk_fit },
 	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, console_roles, NULL },
 	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL },
 	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
-	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_32M, SZ_8M, scsi_writable, scsi_roles, scsi_clamp },
+	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_32M, SZ_8M, scsi_writable, scsi_roles, scsi_fit },
 	{ 16, "gpu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 17, "rtc", VLB_CLASS_TRUSTED, false, SZ_256K, SZ_128K, NULL, rtc_roles, NULL },
 	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles, NULL },

@@ -50,6 +50,9 @@
 #define VLB_INLINE_IRQS_OFF	SZ_16K
 #define VLB_INLINE_ATOMIC	SZ_64K
 
+/* The same on posted queues, whose drivers send less: 32 KiB at once from a port. */
+#define VLB_POSTED_MAX		SZ_64K
+
 /* Requests that one run of a gate handles before it lets the device's thread go on. */
 #define VLB_RUN_BUDGET		1024
 
@@ -235,7 +238,8 @@ struct vlb_queue {
 
 /**
  * struct vlb_link - a session: pool and rings of one back-end
- * @vlb: the device; the session lives no longer
+ * @vlb: the device; the session serves no longer
+ * @unmap_work: gives the pool back
  * @flags: VLB_SESSION_*
  * @epoch: it belongs to
  * @pages, @npages: pinned
@@ -246,6 +250,7 @@ struct vlb_queue {
  */
 struct vlb_link {
 	struct vlb_device *vlb;
+	struct work_struct unmap_work;
 	u32 flags;
 	u32 epoch;
 	struct page **pages;
@@ -280,6 +285,7 @@ struct vlb_config_write {
  * @dev: its directory in sysfs; its reference count
  * @vdev: what the driver binds to; registered once
  * @node: in the list of names
+ * @visible: can be found there
  * @type: its row in the table
  * @name: unique
  * @owner_uid, @owner_pid: of its creator
@@ -291,6 +297,7 @@ struct vlb_config_write {
  * @orphan: the creating file is closed
  * @registered: @vdev is known to the driver core
  * @register_error: 0 or -errno, when registering has ended
+ * @virtio_name: of @vdev, which may be gone already
  * @link: the session that is prepared or started
  * @started: @link is started
  * @session_id: number of starts; tells call files of earlier sessions
@@ -301,7 +308,7 @@ struct vlb_config_write {
  * @offered: what the driver is offered
  * @status: virtio status byte
  * @worker: the device's thread
- * @register_work, @remove_work, @bound_work, @break_work: on the module's workqueue
+ * @register_work, @remove_work, @bound_work, @break_work: see device.c
  * @removed: completed when the device is gone
  * @config_lock, @config, @config_len, @generation: the config space that the driver sees
  * @config_mutex: one config write at a time
@@ -314,6 +321,7 @@ struct vlb_device {
 	struct device dev;
 	struct virtio_device vdev;
 	struct list_head node;
+	bool visible;
 	const struct vlb_type *type;
 	char name[VLB_NAME_MAX];
 	kuid_t owner_uid;
@@ -327,6 +335,7 @@ struct vlb_device {
 	bool orphan;
 	bool registered;
 	int register_error;
+	char virtio_name[VLB_NAME_MAX];
 	struct vlb_link *link;
 	bool started;
 	u32 session_id;
@@ -378,6 +387,7 @@ extern struct miscdevice vlb_control;
 
 /* device.c */
 extern struct workqueue_struct *vlb_wq;
+extern struct workqueue_struct *vlb_slow_wq;
 int vlb_devices_init(void);
 void vlb_devices_exit(void);
 struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *config,
@@ -443,7 +453,7 @@ void vlb_queue_fail(struct vlb_queue *q, u16 head);
 void vlb_queue_watch(struct vlb_queue *q);
 
 /* submit.c */
-bool vlb_submit(struct vlb_queue *q, size_t limit);
+bool vlb_submit(struct vlb_queue *q, size_t *limit);
 
 /* complete.c */
 bool vlb_complete(struct vlb_queue *q, unsigned int budget);
