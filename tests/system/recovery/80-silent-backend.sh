@@ -10,7 +10,7 @@
 # silent N: a back-end that ignores its Nth message and all that follow.
 silent() {
 	rm -f s.sock s.hung s.count
-	python3 "$SYSTEM/silent_backend.py" s.sock "$1" >>s.log 2>&1 &
+	python3 "$SYSTEM/silent_backend.py" "$T/s.sock" "$1" >>s.log 2>&1 &
 	SERVER[s]=$!
 	await_server s
 }
@@ -19,16 +19,20 @@ has_hung() {
 	[[ -e s.hung ]] || gone "${ADAPTER[s]}"
 }
 
-try() {
+start() {
 	silent "$1"
 	: >s.out
 	vloop attach blk s.sock --name s --timeout 1 --device-timeout 1 >s.out 2>>s.err &
 	ADAPTER[s]=$!
+}
+
+try() {
+	start "$1"
 	wait_until "$SLOW" has_hung || fail "message $1 never came"
 }
 
 # How many messages there are until the driver's first request.
-try 1000
+start 1000
 wait_until "$SLOW" state_is s running || fail "no session: $(cat s.err)"
 messages=$(wc -l <s.count)
 note "$messages messages until the session runs: $(tr '\n' ' ' <s.count)"
