@@ -137,6 +137,8 @@ static void give(struct rng *rng, struct vloop_req *req)
 
 	if (rng->max_bytes && n > rng->budget)
 		n = (size_t)rng->budget;
+	if (n > req->writable_len)
+		n = (size_t)req->writable_len;
 	n = vloop_req_write(req, 0, rng->bytes + rng->num_bytes - n, n);
 	rng->num_bytes -= n;
 	explicit_bzero(rng->bytes + rng->num_bytes, n);
