@@ -1,0 +1,76 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# check.sh quick|long: runs all tests and adds them up. Every part prints TAP;
+# results/check has what each one said. The last line is the sum.
+
+set -uo pipefail
+. "$(dirname "$0")/lib.sh"
+
+readonly MODE=${1:?quick or long}
+readonly OUT=$RESULTS/check
+passed=0 failed=0 skipped=0
+
+# counts FILE: passed, failed and skipped tests in a TAP file, maybe half written.
+counts() {
+	awk '
+		/^ok / { if (toupper($0) ~ /# *(SKIP|TODO)/) skipped++; else passed++ }
+		/^not ok / { failed++ }
+		END { print passed + 0, failed + 0, skipped + 0 }' "$1"
+}
+
+# The tests that failed, with the explanation that follows each.
+show_failures() {
+	awk '
+		/^not ok / { failing = 1; print "  " $0; lines = 0; next }
+		/^(ok |1\.\.|[0-9]+ passed)/ { failing = 0 }
+		failing && lines++ < 30 { print "    " $0 }' "$1"
+}
+
+# part NAME COMMAND...: a part's status counts too: one that ends badly without
+# saying which test failed is a failure of its own.
+part() {
+	local name=$1 started=$SECONDS status=0 ok bad skip tap err
+
+	shift
+	tap=$OUT/$name.tap err=$OUT/$name.err
+	# shellcheck disable=SC2317 # watch_job calls it
+	part_line() {
+		local ok bad skip
+
+		read -r ok bad skip < <(counts "$tap")
+		printf '%s passed, %s failed, %s skipped; %s' "$ok" "$bad" "$skip" \
+			"$(grep -E '^(not )?ok ' "$tap" | tail -n 1 | cut -c 1-"$1")"
+	}
+	start_job "$tap" "$err" "$@"
+	watch_job "$JOB" "$name" part_line
+	end_of_job || status=$?
+	read -r ok bad skip < <(counts "$tap")
+	if ((bad == 0 && (status != 0 || ok + skip == 0))); then
+		echo "not ok - $name ended with status $status, after $ok tests" >>"$tap"
+		tail -n 20 "$err" | sed 's/^/# /' >>"$tap"
+		bad=1
+	fi
+	say "$name: $ok passed, $bad failed, $skip skipped in $(duration $((SECONDS - started)))"
+	show_failures "$tap"
+	((passed += ok, failed += bad, skipped += skip))
+}
+
+rm -rf "$OUT"
+mkdir -p "$OUT"
+say "Logs are in results/check; a part with nothing to say is silent."
+"$REPO/scripts/build.sh" || exit
+
+part unit "$REPO/scripts/unit-tests.sh"
+part lint "$REPO/tests/lint/run"
+part install "$REPO/tests/install/run"
+if [[ $MODE == quick ]]; then
+	part system "$REPO/tests/system/run" --group quick --out "$OUT/system"
+else
+	part vm "$REPO/tests/vm/selftest.sh"
+	part system "$REPO/tests/system/run" --group all --out "$OUT/system"
+fi
+
+say "all parts in $(duration "$SECONDS")"
+say "$passed passed, $failed failed, $skipped skipped"
+((failed == 0 && passed > 0))

@@ -1,0 +1,48 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: BSD-3-Clause
+"""Turns meson's testlog.json into one TAP stream with every single test in it."""
+
+import json
+import re
+import sys
+
+SINGLE = re.compile(r"^(not )?ok\b\s*\d*\s*-?\s*(.*)$")
+
+
+def main():
+    count = failed = 0
+
+    def report(good, text):
+        nonlocal count, failed
+        count += 1
+        failed += not good
+        print(f"{'ok' if good else 'not ok'} {count} - {text}")
+
+    with open(sys.argv[1], encoding="utf-8") as log:
+        for line in log:
+            program = json.loads(line)
+            name = program["name"]
+            # "virtio-loopback / proto:codec" and the like: the last word is enough.
+            name = name.split(" / ")[-1]
+            output = program.get("stdout") or ""
+            bad = False
+            for single in filter(None, map(SINGLE.match, output.splitlines())):
+                bad |= bool(single[1])
+                report(not single[1], f"{name}: {single[2]}")
+            if program["result"] == "SKIP":
+                report(True, f"{name} # SKIP")
+            elif program["result"] not in ("OK", "EXPECTEDFAIL"):
+                # A crash, a time-out, or what a sanitizer found: no test says so.
+                if not bad:
+                    report(False, f"{name}: {program['result'].lower()}")
+                for text in (output + (program.get("stderr") or "")).splitlines()[-40:]:
+                    if not SINGLE.match(text):
+                        print(f"# {text}")
+            elif "ok" not in output:
+                report(True, name)
+    print(f"1..{count}")
+    return 1 if failed or not count else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
