@@ -154,7 +154,7 @@ start_qsd() {
 
 # start_vloop_blk NAME IMAGE [QUEUES [on|off]]
 start_vloop_blk() {
-	local name=$1 options=(--file="$2" --queues="${3:-1}")
+	local name=$1 options=(--file="$2" --num-queues="${3:-1}")
 
 	command -v vloop-blk >/dev/null || fail "vloop-blk is not built"
 	[[ ${4:-on} == on ]] || options+=(--read-only)
