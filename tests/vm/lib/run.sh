@@ -8,7 +8,7 @@
 
 # Seconds from QEMU's start to the command's start, and from the end of the
 # allowed time to the moment the guest has to be gone.
-readonly BOOT_LIMIT=180
+readonly BOOT_LIMIT=300
 readonly GRACE=20
 
 # What the kernel says when something is wrong with it. Lines that say this on
