@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Installs everything: the module's sources for DKMS, and what meson installs.
+# With DESTDIR, files are only put there.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$REPO/scripts/manifest.sh"
+
+PREFIX=${PREFIX:-/usr/local}
+VERSION=$(sed -nE "s/^  version: '([^']+)'.*/\1/p" "$REPO/meson.build")
+RELEASE=$(uname -r)
+readonly PREFIX VERSION RELEASE
+[[ $PREFIX == /* ]] || die "PREFIX has to be an absolute path, not '$PREFIX'"
+
+if live; then
+	need_root "make install"
+	[[ -e /lib/modules/$RELEASE/build/Makefile ]] ||
+		die "the headers of the running kernel are missing: apt-get install linux-headers-$RELEASE"
+	"$REPO/scripts/packages" build install
+else
+	"$REPO/scripts/packages" build
+fi
+
+stage=$(mktemp -d)
+trap 'end_job; rm -rf "$stage"' EXIT
+
+# Not build/: that is for the tests, and has another prefix.
+build=$REPO/build-install
+rm -rf "$build"
+step "configuring" meson setup "$build" "$REPO" --prefix="$PREFIX" -Dtests=disabled
+step "building user space" meson compile -C "$build"
+DESTDIR=$stage step "collecting files" meson install -C "$build" --no-rebuild
+
+source=/usr/src/$DKMS_NAME-$VERSION
+mkdir -p "$stage$source/include/uapi/linux"
+cp "$REPO"/kernel/{*.[ch],Kbuild,Makefile} "$stage$source/"
+rm -f "$stage$source"/*.mod.c
+cp "$REPO/include/uapi/linux/virtio_loopback.h" "$stage$source/include/uapi/linux/"
+sed "s/@VERSION@/$VERSION/" "$REPO/packaging/dkms/dkms.conf.in" >"$stage$source/dkms.conf"
+
+# The list is complete before the first file is in place, so that an interrupted
+# installation can be taken away as well.
+if [[ -e $MANIFEST ]]; then
+	say "  replacing version $(manifest version)"
+	KEEP_MODULE_LOADED=1 "$REPO/scripts/uninstall.sh" >/dev/null
+fi
+list=$(
+	cd "$stage"
+	echo "version $VERSION"
+	find . -mindepth 1 ! -type d -printf 'file /%P\n'
+	# Only directories that were not there before go with the files.
+	find . -mindepth 1 -type d -printf '%P\n' | while read -r dir; do
+		[[ -d $ROOT/$dir ]] || echo "dir /$dir"
+	done
+	[[ -d $STATE ]] || echo "dir /var/lib/virtio-loopback"
+)
+mkdir -p "$STATE"
+printf '%s\n' "$list" >"$MANIFEST"
+chmod -R u=rwX,go=rX "$stage"
+tar -C "$stage" --owner=root --group=root -c . | tar -C "${ROOT:-/}" --no-overwrite-dir -x
+
+if live; then
+	step "building the module for $RELEASE" dkms install -m "$DKMS_NAME" -v "$VERSION" -k "$RELEASE"
+fi
+refresh_machine
+say "Installed version $VERSION below ${ROOT}$PREFIX; \"make uninstall\" takes it away."
+! live || say "Try: modprobe virtio_loopback && vloop attach --help"

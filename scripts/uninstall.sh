@@ -1,0 +1,41 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# Takes away what install.sh recorded, and nothing else.
+
+set -euo pipefail
+. "$(dirname "$0")/lib.sh"
+. "$REPO/scripts/manifest.sh"
+
+if [[ ! -e $MANIFEST ]]; then
+	say "Nothing is installed here ($MANIFEST does not exist)."
+	exit 0
+fi
+
+remove_module() {
+	local version=$1
+
+	if [[ -d /sys/module/virtio_loopback && ! ${KEEP_MODULE_LOADED:-} ]]; then
+		modprobe -r virtio_loopback ||
+			die "the module is in use; detach its devices first: vloop list, vloop detach NAME"
+	fi
+	[[ ! -d /var/lib/dkms/$DKMS_NAME/$version ]] ||
+		step "removing the module" dkms remove -m "$DKMS_NAME" -v "$version" --all
+	rmdir "/var/lib/dkms/$DKMS_NAME" 2>/dev/null || true
+}
+
+if live; then
+	need_root "make uninstall"
+	remove_module "$(manifest version)"
+fi
+manifest file | while read -r path; do
+	rm -f -- "$ROOT$path"
+done
+directories=$(manifest dir | sort -r)
+rm -f -- "$MANIFEST"
+# One that has something of somebody else's by now stays.
+while read -r path; do
+	[[ ! $path || ! -d $ROOT$path ]] || rmdir --ignore-fail-on-non-empty -- "$ROOT$path"
+done <<<"$directories"
+refresh_machine
+say "Uninstalled."

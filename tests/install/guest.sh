@@ -1,0 +1,118 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The part of the installation test that runs in the virtual machine.
+
+set -u
+
+readonly TREE=/root/tree LOG=/results/make.log
+readonly PLACES=(/usr /etc /opt /srv /var/lib /var/cache /boot /lib/modules)
+count=0 failed=0
+
+# check WHAT COMMAND...: one test. The command's output explains a failure.
+check() {
+	local what=$1 output
+
+	shift
+	count=$((count + 1))
+	if output=$("$@" 2>&1); then
+		echo "ok $count - install: $what"
+	else
+		echo "not ok $count - install: $what"
+		printf '# %s\n' "${output//$'\n'/$'\n'# }"
+		failed=$((failed + 1))
+	fi
+}
+
+# What is there, without what DKMS, man and ld.so keep for themselves.
+files() {
+	find "${PLACES[@]}" -xdev ! -path '/var/lib/dkms/mok.*' ! -path '/var/cache/*' \
+		! -path '/var/lib/dkms/dkms_dbversion' -printf '%p %y\n' | sort
+	find /lib/modules -printf '%p %y\n' | sort
+}
+
+make_target() {
+	(cd "$TREE" && make "$@") >>"$LOG" 2>&1 || { tail -n 40 "$LOG" && return 1; }
+}
+
+copy_tree() {
+	mkdir -p "$TREE"
+	(cd /src && tar -c --exclude=./build --exclude='./build-*' --exclude=./results \
+		--exclude=./.git .) | tar -x -C "$TREE"
+	find "$TREE/kernel" \( -name '*.o' -o -name '*.ko' -o -name '*.cmd' -o -name '*.mod*' \) -delete
+}
+
+says_headers() {
+	local output build
+
+	build=/lib/modules/$(uname -r)/build
+	mv "$build" "$build.away"
+	output=$(cd "$TREE" && make install 2>&1)
+	mv "$build.away" "$build"
+	[[ $output == *"linux-headers-$(uname -r)"* ]] || { echo "$output" && return 1; }
+}
+
+works() {
+	local device
+
+	modprobe virtio_loopback && udevadm settle
+	[[ $(stat -c %F:%a:%U /dev/virtio-loopback) == "character special file:600:root" ]] || return
+	vloop-rng --socket-path=/tmp/rng.sock &
+	until [[ -S /tmp/rng.sock ]]; do sleep 0.1; done
+	device=$(vloop attach rng /tmp/rng.sock --name r --background) || return
+	[[ $device == /dev/hwrng* ]] || { echo "$device" && return 1; }
+	timeout 20 head -c 32 /dev/hwrng | cmp -n 32 - /dev/zero && return 1
+	(cd "$TREE" && make uninstall) && { echo "uninstalled below a device" && return 1; }
+	vloop detach r
+	kill %1
+	wait
+	modprobe -r virtio_loopback
+}
+
+finds_man_pages() {
+	local page
+
+	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 4/virtio-loopback 3/libvloop; do
+		man -w "${page%/*}" "${page#*/}" >/dev/null || return
+	done
+}
+
+links_library() {
+	printf '#include <vloop/vloop.h>\nint main(void) { return !vloop_version(); }\n' >/tmp/t.c
+	# shellcheck disable=SC2046
+	gcc -o /tmp/t /tmp/t.c $(pkg-config --cflags --libs libvloop) && /tmp/t
+}
+
+nothing_left() {
+	diff /tmp/before <(files)
+}
+
+destdir() {
+	make_target install DESTDIR=/tmp/dest PREFIX=/usr || return
+	[[ -x /tmp/dest/usr/bin/vloop && -f /tmp/dest/usr/src/virtio-loopback-0.1.0/dkms.conf ]] || return
+	[[ ! -d /var/lib/dkms/virtio-loopback ]] || return
+	make_target uninstall DESTDIR=/tmp/dest || return
+	[[ -z $(find /tmp/dest ! -type d) ]]
+}
+
+# Programs of the tree that was built on the host must not be what is found.
+PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
+unset LD_LIBRARY_PATH
+: >"$LOG"
+copy_tree
+files >/tmp/before
+check "missing headers are named" says_headers
+check "DESTDIR gets everything and touches nothing else" destdir
+check "DESTDIR leaves nothing behind" nothing_left
+check "make install" make_target install
+check "vloop is found" vloop --version
+check "the module is found" modinfo virtio_loopback
+check "a device works, and keeps make uninstall away" works
+check "man pages are found" finds_man_pages
+check "a program can be linked with the library" links_library
+check "make install again" make_target install
+check "make uninstall" make_target uninstall
+check "nothing is left behind" nothing_left
+check "make uninstall twice" make_target uninstall
+echo "1..$count"
+((failed == 0))
