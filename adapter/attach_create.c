@@ -14,6 +14,8 @@
 #include "attach.h"
 
 #define BIT(n) (1ULL << (n))
+/* Of vhost, not of the device: dirty pages are logged during migration, which there is none of. */
+#define VHOST_LOG_ALL 26
 #define BLK_READ_ONLY 5
 #define NET_MAC 5
 #define CONNECT_STEP_MS 50
@@ -146,7 +148,7 @@ static void choose_features(struct attach *attach)
 	const struct attach_options *options = attach->options;
 	uint64_t features = attach->backend.features;
 
-	features &= ~BIT(VHOST_USER_F_PROTOCOL_FEATURES);
+	features &= ~(BIT(VHOST_USER_F_PROTOCOL_FEATURES) | BIT(VHOST_LOG_ALL));
 	/* It would make the back-end ask for an IOTLB that nobody serves. */
 	features &= ~BIT(VIRTIO_F_ACCESS_PLATFORM);
 	if (options->no_event_idx)
@@ -274,6 +276,37 @@ static int create_named(struct attach *attach, struct vlb_create *create)
 	return ret;
 }
 
+/* Does the module have what was asked for? Old ones may not, and each opener has its limit. */
+static enum vloop_exit check_module(struct attach *attach)
+{
+	const struct attach_options *options = attach->options;
+	uint64_t call = options->call_eventfd ? VLB_F_CALL_EVENTFD : VLB_F_CALL_FILE;
+	struct vlb_info info;
+	int ret = kdev_info(&attach->kdev, &info);
+
+	if (ret) {
+		msg_error("asking the kernel module what it can do: %s", strerror(-ret));
+		return EXIT_FAIL;
+	}
+	if (!(info.out_features & call)) {
+		msg_error("this kernel module does not have --call %s",
+			  options->call_eventfd ? "eventfd" : "file");
+		return EXIT_FAIL;
+	}
+	if (attach->nqueues > info.out_queues_max) {
+		msg_error("%u queues are more than the %u of this kernel module", attach->nqueues,
+			  info.out_queues_max);
+		return EXIT_FAIL;
+	}
+	if (options->pool > info.out_pool_max) {
+		msg_error("a pool of %" PRIu64 " bytes is larger than the %" PRIu64
+			  " that you may have (virtio-loopback(4))",
+			  options->pool, (uint64_t)info.out_pool_max);
+		return EXIT_MEMORY;
+	}
+	return EXIT_OK;
+}
+
 #define HUGE_PAGE (2ULL << 20)
 
 enum vloop_exit attach_create(struct attach *attach)
@@ -292,8 +325,10 @@ enum vloop_exit attach_create(struct attach *attach)
 		.pool_len = options->pool,
 	};
 	uint64_t unit = options->hugepages ? HUGE_PAGE : (uint64_t)sysconf(_SC_PAGESIZE);
-	int ret;
+	int ret = (int)check_module(attach);
 
+	if (ret)
+		return (enum vloop_exit)ret;
 	if (options->hugepages && !create.pool_len) {
 		struct vlb_type_info info;
 

@@ -89,9 +89,15 @@ static void start_failed(struct attach *attach, int error)
 		/* The driver went on meanwhile: an event that says how is on its way. */
 		return;
 	case ENOMEM:
-		msg_error("the kernel cannot pin a pool of %" PRIu64 " bytes: raise "
-			  "RLIMIT_MEMLOCK ('ulimit -l', LimitMEMLOCK=), or give a smaller --pool",
-			  attach->pool_len);
+		if (attach->options->hugepages)
+			msg_error("no pool of %" PRIu64 " bytes of huge pages: free some "
+				  "(vm.nr_hugepages), or leave --hugepages out",
+				  attach->pool_len);
+		else
+			msg_error("the kernel cannot pin a pool of %" PRIu64
+				  " bytes: raise RLIMIT_MEMLOCK ('ulimit -l', LimitMEMLOCK=), or "
+				  "give a smaller --pool",
+				  attach->pool_len);
 		attach_fail(attach, EXIT_MEMORY);
 		return;
 	case EMFILE:

@@ -120,12 +120,6 @@ int kdev_answer(struct kdev *kdev, uint64_t id, uint32_t error, uint32_t offset,
 	return kdev->call(kdev, VLB_IOC_ANSWER, &arg);
 }
 
-int kdev_status(struct kdev *kdev, struct vlb_status *ret_status)
-{
-	*ret_status = (struct vlb_status){.size = sizeof(*ret_status)};
-	return kdev->call(kdev, VLB_IOC_STATUS, ret_status);
-}
-
 int kdev_detach(struct kdev *kdev, const char *name, uint32_t timeout_ms, uint32_t flags)
 {
 	struct vlb_detach arg = {.size = sizeof(arg), .flags = flags, .timeout_ms = timeout_ms};
@@ -182,6 +176,8 @@ const char *kdev_broken_reason(uint32_t reason)
 		return "the back-end did not answer in time";
 	case VLB_BROKEN_STOP:
 		return "it was given up";
+	case VLB_BROKEN_OWNER:
+		return "the process that served it is gone";
 	default:
 		return "the kernel gave no reason that this program knows";
 	}

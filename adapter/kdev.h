@@ -38,7 +38,6 @@ int kdev_config(struct kdev *kdev, const void *data, uint32_t len, uint32_t flag
 /* kdev_answer() - @error is an errno or 0; @data replaces @len bytes from @offset */
 int kdev_answer(struct kdev *kdev, uint64_t id, uint32_t error, uint32_t offset, const void *data,
 		uint32_t len);
-int kdev_status(struct kdev *kdev, struct vlb_status *ret_status);
 int kdev_remove(struct kdev *kdev);
 int kdev_detach(struct kdev *kdev, const char *name, uint32_t timeout_ms, uint32_t flags);
 

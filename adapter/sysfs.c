@@ -152,8 +152,8 @@ int sysfs_find(const char *text, char *ret_name, size_t size)
 	const char *bare = strncmp(text, "/dev/", 5) ? text : text + 5;
 	char device[SYSFS_TEXT], virtio[SYSFS_TEXT];
 	int ret = -ENOENT;
-	char **names;
-	size_t n;
+	char **names = NULL;
+	size_t n = 0;
 
 	if (sysfs_exists(text))
 		return snprintf(ret_name, size, "%s", text) < (int)size ? 0 : -ENAMETOOLONG;

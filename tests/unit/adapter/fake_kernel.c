@@ -44,8 +44,14 @@ static int play(struct fake_kernel *kernel, unsigned long request, void *arg)
 {
 	struct vlb_create *create = arg;
 	struct vlb_config *config = arg;
+	struct vlb_info *info = arg;
 
 	switch (request) {
+	case VLB_IOC_INFO:
+		info->out_features = kernel->features;
+		info->out_queues_max = VLB_QUEUES_MAX;
+		info->out_pool_max = 1 << 30;
+		return 0;
 	case VLB_IOC_CREATE:
 		kernel->create = *create;
 		create->out_pool_len = create->pool_len ? create->pool_len : 65536;
@@ -106,6 +112,7 @@ void fake_kernel_init(struct fake_kernel *kernel)
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	kernel->kdev = (struct kdev){.fd = pair[0], .call = call, .test = kernel};
 	kernel->events = pair[1];
+	kernel->features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD;
 }
 
 void fake_kernel_free(struct fake_kernel *kernel)

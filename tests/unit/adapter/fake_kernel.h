@@ -15,6 +15,7 @@
  * @step: called after each VLB_IOC_* has been carried out
  * @events: our end of the descriptor that the adapter reads
  * @fail_request, @fail_error: make this call fail, once
+ * @features: VLB_F_*
  * @create, @answer, @stop_flags, @config_flags, @config: as last given
  */
 struct fake_kernel {
@@ -31,6 +32,7 @@ struct fake_kernel {
 	uint32_t config_flags;
 	uint8_t config[VLB_CONFIG_MAX];
 	uint64_t pool_len;
+	uint64_t features;
 };
 
 void fake_kernel_init(struct fake_kernel *kernel);

@@ -596,6 +596,24 @@ static void test_misfits(void **state)
 	check_misfit(good & ~BLK_MQ, 96, 2);
 }
 
+static void test_module_limits(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_plain);
+	stage.kernel.features = VLB_F_CALL_EVENTFD;
+	assert_int_equal(run(&stage), EXIT_FAIL);
+	assert_int_equal(stage.kernel.create.size, 0);
+	tear_down(&stage);
+
+	set_up(&stage, step_plain);
+	stage.options.pool = 1ULL << 31;
+	assert_int_equal(run(&stage), EXIT_MEMORY);
+	assert_int_equal(stage.kernel.create.size, 0);
+	tear_down(&stage);
+}
+
 /* A signal ends the wait for a back-end that does not come. */
 static void test_wait_interrupted(void **state)
 {
@@ -651,6 +669,7 @@ int main(void)
 		cmocka_unit_test(test_create_errors),
 		cmocka_unit_test(test_free_name),
 		cmocka_unit_test(test_misfits),
+		cmocka_unit_test(test_module_limits),
 		cmocka_unit_test(test_wait_interrupted),
 		cmocka_unit_test(test_options_reach_kernel),
 	};
