@@ -279,7 +279,7 @@ verify() {
 	shift
 	timeout -k 5 "${FIO_LIMIT:-240}" fio --name=verify --filename="$disk" --direct=1 \
 		--ioengine=io_uring --rw=randwrite --size=32m --bsrange=512-1m --iodepth=16 \
-		--serialize_overlap=1 --verify=crc32c --verify_fatal=1 --randrepeat=0 \
+		--allow_file_create=0 --serialize_overlap=1 --verify=crc32c --verify_fatal=1 --randrepeat=0 \
 		--output="$T/fio.log" "$@"
 }
 
