@@ -133,6 +133,7 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 			/* Ask for the next call, then look again; virtio 1.3, 2.7.10. */
 			*(__virtio16 *)&ring->avail->ring[ring->num] =
 				(__force __virtio16)cpu_to_le16(ring->used_idx);
+			/* The wish before the second look. */
 			smp_mb();
 			if (READ_ONCE(ring->used->idx) == (__force __virtio16)cpu_to_le16(used))
 				return false;

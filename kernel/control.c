@@ -505,6 +505,7 @@ static struct vlb_device *file_device(struct file *file)
 {
 	struct vlb_file *vf = file->private_data;
 
+	/* Pairs with ioc_create(). */
 	return smp_load_acquire(&vf->vlb);
 }
 

@@ -27,11 +27,13 @@ static void gate_init(struct vlb_gate *gate)
 static bool gate_enter(struct vlb_gate *gate)
 {
 	set_bit(VLB_GATE_PENDING, &gate->bits);
+	/* See above. */
 	smp_mb__after_atomic();
 	if (test_bit(VLB_GATE_WAIT, &gate->bits) ||
 	    test_and_set_bit_lock(VLB_GATE_RUN, &gate->bits))
 		return false;
 	clear_bit(VLB_GATE_PENDING, &gate->bits);
+	/* What was asked for before is seen by the work; what comes after sets the bit again. */
 	smp_mb__after_atomic();
 	return true;
 }
@@ -39,6 +41,7 @@ static bool gate_enter(struct vlb_gate *gate)
 static void gate_unlock(struct vlb_gate *gate)
 {
 	clear_bit_unlock(VLB_GATE_RUN, &gate->bits);
+	/* Pairs with gate_enter() and gate_lock(). */
 	smp_mb__after_atomic();
 	if (test_bit(VLB_GATE_WAIT, &gate->bits))
 		wake_up(&gate->wait);
@@ -55,6 +58,7 @@ static bool gate_leave(struct vlb_gate *gate)
 static void gate_lock(struct vlb_gate *gate)
 {
 	set_bit(VLB_GATE_WAIT, &gate->bits);
+	/* WAIT is set, then RUN is looked at; gate_unlock() does it the other way round. */
 	smp_mb__after_atomic();
 	wait_event(gate->wait, !test_and_set_bit_lock(VLB_GATE_RUN, &gate->bits));
 	clear_bit(VLB_GATE_WAIT, &gate->bits);

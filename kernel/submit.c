@@ -187,10 +187,10 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 		id = -EMSGSIZE;
 	}
 	if (id < 0) {
+		if (id == -ENOSPC && !posted)
+			return id;
 		if (posted)
 			drop(q, head);
-		else if (id == -ENOSPC)
-			return id;
 		else
 			vlb_queue_fail(q, head);
 		return 0;
@@ -205,6 +205,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	req->seq = seq;
 	req->head = head;
 	req->posted = posted;
+	/* Pairs with complete_one(). */
 	smp_store_release(&req->live, true);
 	ring->avail->ring[ring->avail_idx & (ring->num - 1)] =
 		(__force __virtio16)cpu_to_le16(id);
@@ -226,6 +227,20 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	return 0;
 }
 
+/* Ask for the driver's next notification. True: a request came before it could see that. */
+static bool ask_driver(struct vlb_queue *q)
+{
+	u16 head;
+	u64 seq;
+
+	if (!q->event_idx)
+		return false;
+	vring_avail_event(&q->vring) = (__force __virtio16)cpu_to_le16(q->last_avail);
+	/* The wish before the second look at the index; virtio 1.3, 2.7.10. */
+	smp_mb();
+	return next_head(q, &head, &seq);
+}
+
 /* Without a back-end requests wait, or fail; posted ones are lost. True: there is more. */
 static bool submit_nowhere(struct vlb_queue *q)
 {
@@ -236,15 +251,17 @@ static bool submit_nowhere(struct vlb_queue *q)
 
 	if ((!q->failing && !posted) || (q->role->flags & VLB_ROLE_RX))
 		return false;
-	while (next_head(q, &head, &seq)) {
-		if (!budget--)
-			return true;
-		consume_head(q);
-		if (posted)
-			drop(q, head);
-		else
-			vlb_queue_fail(q, head);
-	}
+	do {
+		while (next_head(q, &head, &seq)) {
+			if (!budget--)
+				return true;
+			consume_head(q);
+			if (posted)
+				drop(q, head);
+			else
+				vlb_queue_fail(q, head);
+		}
+	} while (ask_driver(q));
 	return false;
 }
 
@@ -260,7 +277,6 @@ static bool submit_nowhere(struct vlb_queue *q)
  */
 bool vlb_submit(struct vlb_queue *q, size_t *limit)
 {
-	struct vring *vring = &q->vring;
 	unsigned int budget = VLB_RUN_BUDGET;
 	struct vlb_ring *ring = q->ring;
 	size_t unpublished = 0;
@@ -273,31 +289,25 @@ bool vlb_submit(struct vlb_queue *q, size_t *limit)
 	if (!ring)
 		return submit_nowhere(q);
 
-again:
-	while (budget && next_head(q, &head, &seq)) {
-		err = submit_one(q, ring, head, seq, limit, &unpublished);
-		if (err)
-			break;
-		consume_head(q);
-		budget--;
-		if (unpublished >= VLB_PUBLISH_BYTES) {
-			publish(q, ring);
-			unpublished = 0;
+	do {
+		while (budget && next_head(q, &head, &seq)) {
+			err = submit_one(q, ring, head, seq, limit, &unpublished);
+			if (err)
+				break;
+			consume_head(q);
+			budget--;
+			if (unpublished >= VLB_PUBLISH_BYTES) {
+				publish(q, ring);
+				unpublished = 0;
+			}
 		}
-	}
-	publish(q, ring);
-	if (err == -ENOSPC) {
-		q->stats.stalls++;
-		return false;
-	}
-	if (err || !budget)
-		return true;
-	if (q->event_idx) {
-		/* Ask for the next notification, then look again; virtio 1.3, 2.7.10. */
-		vring_avail_event(vring) = (__force __virtio16)cpu_to_le16(q->last_avail);
-		smp_mb();
-		if (next_head(q, &head, &seq))
-			goto again;
-	}
+		publish(q, ring);
+		if (err == -ENOSPC) {
+			q->stats.stalls++;
+			return false;
+		}
+		if (err || !budget)
+			return true;
+	} while (ask_driver(q));
 	return false;
 }

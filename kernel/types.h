@@ -10,13 +10,16 @@ struct vlb_limits;
  * What a queue of some device type is for; decides what the relay may do with a request that
  * has no device to answer it.
  */
-#define VLB_ROLE_RX		(1u << 0)	/* buffers that wait for the device: never failed,
-						 * always offered to the next back-end */
-#define VLB_ROLE_LEN		(1u << 1)	/* the driver reads used.len bytes and no more */
-#define VLB_ROLE_CLEAR		(1u << 2)	/* clear long device-writable buffers as well */
-#define VLB_ROLE_POSTED		(1u << 3)	/* device-readable requests are done once copied:
-						 * the driver spins for them */
-#define VLB_ROLE_WATCHDOG	(1u << 4)	/* a driver waits here with a lock held */
+/* Buffers that wait for the device: never failed, always offered to the next back-end. */
+#define VLB_ROLE_RX		(1u << 0)
+/* The driver reads used.len bytes and no more. */
+#define VLB_ROLE_LEN		(1u << 1)
+/* Clear long device-writable buffers as well. */
+#define VLB_ROLE_CLEAR		(1u << 2)
+/* Device-readable requests are done once copied: the driver spins for them. */
+#define VLB_ROLE_POSTED		(1u << 3)
+/* A driver waits here with a lock held. */
+#define VLB_ROLE_WATCHDOG	(1u << 4)
 
 /**
  * struct vlb_role - a kind of queue
