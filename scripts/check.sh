@@ -66,9 +66,11 @@ part lint "$REPO/tests/lint/run"
 part install "$REPO/tests/install/run"
 if [[ $MODE == quick ]]; then
 	part system "$REPO/tests/system/run" --group quick --out "$OUT/system"
+	part hostile "$REPO/tests/hostile/run" --out "$OUT/hostile"
 else
 	part vm "$REPO/tests/vm/selftest.sh"
 	part system "$REPO/tests/system/run" --group all --out "$OUT/system"
+	part hostile "$REPO/tests/hostile/run" --long --out "$OUT/hostile"
 fi
 
 say "all parts in $(duration "$SECONDS")"
