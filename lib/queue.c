@@ -376,10 +376,20 @@ int vloop_queue_wait(struct vloop_queue *queue)
 void vloop_queue_ack_kick(struct vloop_queue *queue)
 {
 	uint64_t count;
+	struct iovec iov = { &count, sizeof(count) };
+	ssize_t n;
 
-	/* Nothing there: somebody was faster, and looking at the ring is right in any case. */
-	while (read(queue->kick_fd, &count, sizeof(count)) < 0 && errno == EINTR)
-		;
+	/*
+	 * Nothing there: somebody was faster, and looking at the ring is right in any case. The
+	 * front-end may be that somebody, and the descriptor of a queue with a thread may be a
+	 * blocking one: a plain read could sleep where nobody wakes it.
+	 */
+	do
+		n = preadv2(queue->kick_fd, &iov, 1, -1, RWF_NOWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n < 0 && errno == EOPNOTSUPP)
+		while (read(queue->kick_fd, &count, sizeof(count)) < 0 && errno == EINTR)
+			;
 }
 
 int vloop_queue_kick_fd(const struct vloop_queue *queue)

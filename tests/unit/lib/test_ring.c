@@ -3,11 +3,13 @@
  * Requests through split and packed rings, with and without event index and indirect descriptors.
  */
 #include <errno.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/eventfd.h>
 
 #include <cmocka.h>
 
@@ -292,12 +294,27 @@ static void test_base(void **state)
 		{ #test " packed", test, init_packed, finish, NULL },                              \
 		{ #test " packed event indirect", test, init_packed_all, finish, NULL }
 
+/* Taking note of a kick never waits, even where the descriptor would and the kick is gone. */
+static void test_ack_kick(void **state)
+{
+	struct fixture *f = *state;
+	int fd = eventfd(3, EFD_CLOEXEC);
+	struct pollfd pfd = { .fd = fd, .events = POLLIN };
+
+	assert_true(fd >= 0);
+	queue_set_kick(f->queue, fd);
+	assert_int_equal(poll(&pfd, 1, 0), 1);
+	vloop_queue_ack_kick(f->queue);
+	assert_int_equal(poll(&pfd, 1, 0), 0);
+	vloop_queue_ack_kick(f->queue);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		ALL(test_round_trip), ALL(test_written_is_clamped), ALL(test_pieces),
 		ALL(test_laps),	      ALL(test_kicks),		    ALL(test_calls),
-		ALL(test_base),
+		ALL(test_base),	      ALL(test_ack_kick),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
