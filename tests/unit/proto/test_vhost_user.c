@@ -36,12 +36,16 @@ static unsigned int count_fds(void)
 
 static int open_pair(void **state)
 {
-	struct pair *p = calloc(1, sizeof(*p));
+	unsigned int before = count_fds();
+	struct pair *p;
 	int fds[2];
 
-	p->fds = count_fds();
 	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0)
 		return -1;
+	p = calloc(1, sizeof(*p));
+	if (!p)
+		return -1;
+	p->fds = before;
 	p->a = fds[0];
 	p->b = fds[1];
 	*state = p;
