@@ -221,7 +221,7 @@ static int on_config_write(struct vloop_dev *dev, uint32_t offset, const void *d
 	return 0;
 }
 
-/* SIGHUP and the clock; the same for both is done. */
+/* For SIGHUP and for the clock, the same is done. */
 static int watch_size(struct blk *blk)
 {
 	sigset_t hup;

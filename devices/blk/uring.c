@@ -104,8 +104,8 @@ static void take(struct blk_worker *worker)
 }
 
 /*
- * The poll is for one kick and is renewed after taking note of it, not before: so the read in
- * vloop_queue_ack_kick() finds something and does not wait.
+ * The poll is for one kick and is renewed after taking note of it: before, it would see the
+ * same kick again.
  */
 static void kicked(struct blk_worker *worker, int result)
 {
