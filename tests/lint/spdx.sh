@@ -17,7 +17,7 @@ while read -r file; do
 	LICENSE | LICENSES/* | *.md | *.scd | *.in | *.json | .gitignore | .clang-format) continue ;;
 	kernel/man/*) continue ;;
 	kernel/*) want='GPL-2.0-only' ;;
-	include/uapi/*) want='(GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause' ;;
+	include/uapi/*.h) want='(GPL-2.0 WITH Linux-syscall-note) OR BSD-3-Clause' ;;
 	*) want='BSD-3-Clause' ;;
 	esac
 	[[ -s $file ]] || continue
