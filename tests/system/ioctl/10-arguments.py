@@ -29,7 +29,7 @@ expect("EINVAL", f.call, vlb.INFO, vlb.info(reserved1=1))
 # Bad pointers to the structure itself, for every call.
 for command in range(vlb.MAGIC, vlb.DETACH + 1):
     for address in (0, 1, -4096, -1 << 47, PAGE - 4):
-        expect("EFAULT", f.raw, command, address)
+        expect("EFAULT", f.at, command, address)
 
 # Calls that do not exist: other numbers, other letters, numbers with direction and size.
 for command in (vlb.DETACH + 1, vlb.MAGIC + 0xff, 0xBD00, 0xC008BE00, 0x4000BE02, 0x8038BE00, 0):

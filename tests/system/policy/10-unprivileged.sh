@@ -8,7 +8,7 @@ as_nobody() {
 	timeout "$SLOW" setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs "$@"
 }
 
-# nobody EXIT-STATUS TYPE NAME [OPTION...]: an attach by somebody without rights.
+# refused EXIT-STATUS TYPE NAME [OPTION...]: an attach by somebody without rights.
 refused() {
 	local status=0 want=$1 type=$2 name=$3
 
@@ -26,7 +26,8 @@ load_module() {
 
 attach_as_nobody() {
 	: >"$1.out"
-	as_nobody vloop attach rng "$T/$1.sock" --name "$1" >"$1.out" 2>"$1.err" &
+	# What anybody may lock in memory is enough for such a pool.
+	as_nobody vloop attach blk "$T/$1.sock" --name "$1" --pool 4M >"$1.out" 2>"$1.err" &
 	ADAPTER[$1]=$!
 	wait_until "$SLOW" attached "$1"
 	[[ -s $1.out ]] || fail "refused: $(cat "$1.err")"
@@ -34,37 +35,38 @@ attach_as_nobody() {
 
 cleanup_fn load_module
 chmod 777 "$T"
-make_disk d.img 8M
-start_qsd d d.img
-for name in r r1 r2; do
-	start_rng $name
+for name in d d1 d2 root; do
+	make_disk $name.img 8M
+	start_qsd $name $name.img
 done
+start_rng r
 chmod 666 ./*.sock
 
-refused 6 rng r
-chmod 666 /dev/virtio-loopback
-refused 6 rng r
-grep -q 'virtio-loopback(4)' r.err || fail "it does not say where the policy is: $(cat r.err)"
-
-load_module unprivileged_types=rng max_devices_user=2 max_pool_mb_user=1
+refused 6 blk d
 chmod 666 /dev/virtio-loopback
 refused 6 blk d
-refused 6 rng r --pool 2M
-attach_as_nobody r
-[[ $(<"$CLASS/r/owner_uid") == $(id -u nobody) ]] || fail "the device belongs to somebody else"
-attach_as_nobody r1
-refused 1 rng r2
-grep -q 'limit' r2.err || fail "it says: $(cat r2.err)"
+grep -q 'virtio-loopback(4)' d.err || fail "it does not say where the policy is: $(cat d.err)"
 
-start_rng root
-attach root rng
+# rng feeds the kernel's own entropy: for the trusted only, whatever the list says.
+load_module unprivileged_types=rng,blk max_devices_user=2 max_pool_mb_user=5
+chmod 666 /dev/virtio-loopback
+refused 6 rng r
+refused 8 blk d --pool 6M
+attach_as_nobody d
+[[ $(<"$CLASS/d/owner_uid") == "$(id -u nobody)" ]] || fail "the device belongs to somebody else"
+verify "$(dev d)" --size=2m --bsrange=4k-64k
+attach_as_nobody d1
+refused 1 blk d2 --pool 4M
+grep -q 'limit' d2.err || fail "it says: $(cat d2.err)"
+
+attach root blk
 status=0
 as_nobody vloop detach root 2>detach.log || status=$?
 ((status == 6)) || fail "nobody's detach of root's device: $status, $(cat detach.log)"
-as_nobody vloop detach r
-detach r1
+as_nobody vloop detach d
+detach d1
 detach root
 
-load_module unprivileged_types=blk,scsi,gpu,net
+load_module unprivileged_types=scsi,gpu,net
 chmod 666 /dev/virtio-loopback
-refused 6 rng r
+refused 6 blk d
