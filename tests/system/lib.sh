@@ -68,6 +68,7 @@ at_exit() {
 	for command in "${cleanups[@]}"; do
 		eval "$command"
 	done
+	! mountpoint -q "$T/mnt" || umount -l "$T/mnt"
 	for name in "${!ADAPTER[@]}"; do
 		[[ ! -e $CLASS/$name ]] || timeout 60 vloop detach --force "$name"
 	done
@@ -81,7 +82,7 @@ print_logs() {
 	grep -H . "$CLASS"/*/{state,in_flight} "$CLASS"/*/queues/*/{requests,stalls,failed,reoffered,clamped} 2>/dev/null |
 		grep -v ':0$'
 	for file in "$T"/*.err "$T"/*.log; do
-		[[ ! -s $file ]] || tail -n 15 "$file" | sed "s|^|${file##*/}: |"
+		[[ ! -s $file ]] || tail -n 8 "$file" | sed "s|^|${file##*/}: |"
 	done
 }
 

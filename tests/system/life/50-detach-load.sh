@@ -8,7 +8,8 @@
 make_disk disk.img 64M
 start_disk d disk.img
 attach d blk
-mkfs.ext4 -q "$(dev d)"
+# The load goes behind the file system.
+mkfs.ext4 -q "$(dev d)" 30M
 mkdir mnt
 mount "$(dev d)" mnt
 expect 9 vloop detach d 2>detach.log
