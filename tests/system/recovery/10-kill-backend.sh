@@ -16,6 +16,11 @@ queues=2
 make_disk disk.img 96M
 start_disk d disk.img "$queues"
 attach d blk --queues "$queues"
+open_files() {
+	find "/proc/${ADAPTER[d]}/fd" -mindepth 1 | wc -l
+}
+
+files=$(open_files)
 load_start "$(dev d)" --size="$(pick 8m 32m)" --iodepth=16 --bsrange=512-256k \
 	--numjobs="$queues" --offset_increment=40m
 for ((kills = 0; kills < $(pick 20 60); kills++)); do
@@ -35,5 +40,6 @@ verify "$(dev d)" --size=8m
 ((kills == $(pick 20 60))) || fail "the load ended after $kills kills"
 (($(counter d reoffered) > 0)) || fail "no kill hit a request in flight"
 check_counters d
+(($(open_files) == files)) || fail "the adapter has $(open_files) open files, it had $files"
 note "sessions: $(<"$CLASS/d/sessions")"
 detach d
