@@ -25,5 +25,5 @@ load_start "$(dev d)" --size=4m >load.log 2>&1
 wait_busy d
 kill -9 "${ADAPTER[d]}"
 wait_until "$SLOW" rmmod virtio_loopback 2>>rmmod.log || fail "rmmod: $(tail -n 1 rmmod.log)"
-ends "$LOAD" load && fail "the load did not notice"
+! ends "$LOAD" load || fail "the load did not notice"
 modprobe virtio_loopback

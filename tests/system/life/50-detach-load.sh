@@ -30,7 +30,7 @@ for ((i = 0; i < $(pick 6 40); i++)); do
 		timeout -k 5 "$SLOW" vloop detach d || fail "detach: $?"
 	fi
 	wait_no_device d
-	ends "$LOAD" load && fail "the load did not notice"
+	! ends "$LOAD" load || fail "the load did not notice"
 	ends "${ADAPTER[d]}" adapter || true
 	stop_server d
 done

@@ -21,6 +21,6 @@ for idle in yes no; do
 	((status == 3)) || fail "the adapter ended with $status"
 	[[ ! -e $disk ]] || fail "$disk is still there"
 	if [[ $idle == no ]]; then
-		ends "$LOAD" load && fail "the load did not notice"
+		! ends "$LOAD" load || fail "the load did not notice"
 	fi
 done

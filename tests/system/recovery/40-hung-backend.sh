@@ -24,7 +24,7 @@ for force in "" --force; do
 	status=0
 	ends "${ADAPTER[d]}" adapter || status=$?
 	((status == 0 || status == 12)) || fail "the adapter ended with $status"
-	ends "$LOAD" load && fail "the load did not notice"
+	! ends "$LOAD" load || fail "the load did not notice"
 	kill -CONT "${SERVER[d]}"
 	stop_server d
 done

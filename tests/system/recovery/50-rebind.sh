@@ -24,7 +24,7 @@ for ((i = 0; i < $(pick 5 25); i++)); do
 	load_start "$(dev d)" --size=8m --numjobs=2 --offset_increment=10m >load.log 2>&1
 	wait_busy d
 	timeout "$SLOW" tee $drivers/unbind <<<"$(virtio)" >unbound || fail "unbind: $?"
-	ends "$LOAD" load && fail "the load did not notice"
+	! ends "$LOAD" load || fail "the load did not notice"
 	timeout "$SLOW" tee $drivers/bind <<<"$(virtio)" >bound || fail "bind: $?"
 	wait_until "$SLOW" bound || fail "no disk after binding"
 	[[ -b $(dev d) ]] || fail "$(dev d) did not come back"

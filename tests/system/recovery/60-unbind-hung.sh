@@ -18,7 +18,7 @@ unbind=$!
 sleep 1
 timeout -k 5 "$SLOW" vloop detach --force d || fail "detach: $?"
 ends $unbind unbind || true
-ends "$LOAD" load && fail "the load did not notice"
+! ends "$LOAD" load || fail "the load did not notice"
 wait_no_device d
 ends "${ADAPTER[d]}" adapter || true
 kill -9 "${SERVER[d]}"

@@ -28,7 +28,7 @@ for ((i = 0; i < $(pick 3 20); i++)); do
 	kill -9 "${ADAPTER[d]}"
 	wait "${ADAPTER[d]}" || true
 	wait_no_device d
-	ends "$LOAD" load && fail "the load did not notice"
+	! ends "$LOAD" load || fail "the load did not notice"
 	kill_server d
 done
 start_disk d disk.img
