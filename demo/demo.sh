@@ -16,6 +16,6 @@ step "virtual machine and kernel $KERNEL" "$REPO/tests/vm/vm" prepare "$KERNEL"
 step "building the kernel module" "$REPO/tests/vm/vm" build-module "$KERNEL"
 say "  booting"
 prepared=$SECONDS
-"$REPO/tests/vm/vm" run --kernel "$KERNEL" --module --timeout 400 \
+"$REPO/tests/vm/vm" run --kernel "$KERNEL" --module --timeout 1800 \
 	--out "$RESULTS/demo" -- /src/demo/guest.sh
 say "Prepared in $(duration $((prepared - started))), ran in $(duration $((SECONDS - prepared))). Kernel log: results/demo/dmesg.txt"

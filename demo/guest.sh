@@ -129,15 +129,15 @@ rng_demo() {
 	wait_for_socket "$RNG_SOCKET"
 	attach rng0 rng "$RNG_SOCKET"
 	show cat /sys/class/misc/hw_random/rng_current
-	note '$ head -c 400000 /dev/hwrng | rngtest'
+	note '$ head -c 252500 /dev/hwrng | rngtest'
 	# rngtest ends with status 1 when a block fails, and 1 of 1250 good ones does.
-	timeout 120 head -c 400000 /dev/hwrng >"$WORK/random" || die "/dev/hwrng gave too little"
+	timeout 300 head -c 252500 /dev/hwrng >"$WORK/random" || die "/dev/hwrng gave too little"
 	rngtest <"$WORK/random" >"$WORK/rngtest.log" 2>&1 || true
 	sed -n 's/^rngtest: \(FIPS 140-2 \(successes\|failures\).*\)/     \1/p' "$WORK/rngtest.log"
 	awk -F': ' '
 		/FIPS 140-2 successes/ { good = $3 }
 		/FIPS 140-2 failures/ { bad = $3 }
-		END { exit !(good >= 100 && bad <= 3) }' "$WORK/rngtest.log" ||
+		END { exit !(good >= 97 && bad <= 3) }' "$WORK/rngtest.log" ||
 		die "rngtest is not content: $(<"$WORK/rngtest.log")"
 	show vloop detach rng0
 	kill "$source"

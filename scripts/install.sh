@@ -28,13 +28,16 @@ trap 'end_job; rm -rf "$stage"' EXIT
 
 # Not build/: that is for the tests, and has another prefix.
 build=$REPO/build-install
-rm -rf "$build"
-step "configuring" meson setup "$build" "$REPO" --prefix="$PREFIX" -Dtests=disabled
+if [[ -f $build/build.ninja ]]; then
+	step "configuring" meson configure "$build" -Dprefix="$PREFIX"
+else
+	step "configuring" meson setup "$build" "$REPO" --prefix="$PREFIX" -Dtests=disabled -Dwerror=false
+fi
 step "building user space" meson compile -C "$build"
 DESTDIR=$stage step "collecting files" meson install -C "$build" --no-rebuild
 
 source=/usr/src/$DKMS_NAME-$VERSION
-mkdir -p "$stage$source/include/uapi/linux"
+mkdir -p "$stage$source/include/uapi/linux" "$stage/var/lib/virtio-loopback"
 cp "$REPO"/kernel/{*.[ch],Kbuild,Makefile} "$stage$source/"
 rm -f "$stage$source"/*.mod.c
 cp "$REPO/include/uapi/linux/virtio_loopback.h" "$stage$source/include/uapi/linux/"
@@ -54,7 +57,6 @@ list=$(
 	find . -mindepth 1 -type d -printf '%P\n' | while read -r dir; do
 		[[ -d $ROOT/$dir ]] || echo "dir /$dir"
 	done
-	[[ -d $STATE ]] || echo "dir /var/lib/virtio-loopback"
 )
 mkdir -p "$STATE"
 printf '%s\n' "$list" >"$MANIFEST"
