@@ -2,8 +2,10 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # The guest's part of 10-qemu-guest.sh: /dev/vda and /dev/hwrng are our devices.
-set -euo pipefail
+set -euxo pipefail
 
+# Nobody loads drivers here.
+modprobe -a virtio_blk virtio-rng
 [[ $(blockdev --getsize64 /dev/vda) == $((128 << 20)) ]]
 [[ $(find /sys/block/vda/mq -mindepth 1 -maxdepth 1 -type d | wc -l) == 2 ]]
 

@@ -56,6 +56,14 @@ for ((n = 1; n <= messages; n += $(pick 3 1))); do
 	kill_server s
 done
 
+# It answers until it is told to stop its ring.
+start $((messages + 1))
+wait_until "$SLOW" state_is s running || fail "no session: $(cat s.err)"
+timeout "$SLOW" vloop detach --timeout 60 s || fail "detach: $?"
+wait_no_device s
+ends "${ADAPTER[s]}" adapter || true
+kill_server s
+
 for ((n = 2; n <= messages; n += $(pick 3 1))); do
 	try "$n"
 	kill -9 "${ADAPTER[s]}"
