@@ -20,7 +20,7 @@ CASES=(honest
 	reply-long reply-huge reply-half reply-fds reply-value reply-base
 	config-size config-random features-change
 	capacity-zero capacity-max capacity-shrink queues-zero queues-many
-	ioctl-fuzz
+	fuzz-blk fuzz-console fuzz-input fuzz-rng fuzz-net fuzz-scsi fuzz-all
 	attack-status-removed attack-create-detach attack-removed-threads attack-storm
 	attack-input-silent attack-many-silent attack-net-control)
 
@@ -424,9 +424,19 @@ case_queues-many() { any l queues-many; }
 
 case_honest() { :; }
 
-case_ioctl-fuzz() {
-	timeout -k 5 280 ioctl-fuzz --seed "$SEED" --rounds "$(pick 60 600)" || fail "ioctl-fuzz: $?"
+# fuzz [TYPE...]: random calls, for devices of these types.
+fuzz() {
+	timeout -k 5 "$(pick 280 1280)" ioctl-fuzz --seed "$SEED" --rounds "$(pick 6 60)" \
+		"${@/#/--type=}" || fail "ioctl-fuzz: $?"
 }
+
+case_fuzz-blk() { fuzz 2; }
+case_fuzz-console() { fuzz 3; }
+case_fuzz-input() { fuzz 18; }
+case_fuzz-rng() { fuzz 4; }
+case_fuzz-net() { fuzz 1; }
+case_fuzz-scsi() { fuzz 8; }
+case_fuzz-all() { fuzz; }
 
 attack_() {
 	timeout -k 5 200 attack "$1" || fail "attack $1: $?"

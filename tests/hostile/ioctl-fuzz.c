@@ -48,6 +48,10 @@ static struct {
 	struct ctl_session *volatile session;
 } shared;
 
+/* Of the devices that are made. */
+static uint32_t types[64] = {1, 2, 3, 4, 8, 17, 18, 19, 25, 26, 32, 34, 36, 40, 41, 45};
+static uint32_t ntypes = 16;
+
 /* xorshift: the C library's generators have a lock or a state that threads share. */
 struct rng {
 	uint64_t state;
@@ -100,11 +104,10 @@ static void put_name(struct rng *rng, uint8_t *name)
 
 static void do_create(struct rng *rng)
 {
-	static const uint32_t types[] = {1, 2, 2, 2, 3, 4, 4, 8, 17, 18, 19, 25, 26, 32, 34, 41};
 	uint8_t config[VLB_CONFIG_MAX];
 	uint64_t pool_len;
 	struct vlb_create c = {
-		.type = types[below(rng, sizeof(types) / sizeof(types[0]))],
+		.type = types[below(rng, ntypes)],
 		.features = 1ULL << VIRTIO_F_VERSION_1 | (rnd(rng) & rnd(rng) & 0xffffff) |
 			    (rnd(rng) & (3ULL << VIRTIO_RING_F_INDIRECT_DESC)),
 		.nqueues = 1 + below(rng, CTL_QUEUES_MAX),
@@ -443,12 +446,14 @@ static int devices_go(void)
 static const struct option options[] = {
 	{"seed", required_argument, NULL, 's'},
 	{"rounds", required_argument, NULL, 'r'},
+	{"type", required_argument, NULL, 't'},
 	{NULL, 0, NULL, 0},
 };
 
 int main(int argc, char **argv)
 {
 	unsigned long seed = 1, rounds = 20;
+	uint32_t given = 0;
 	int c, r = 0;
 
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -456,8 +461,12 @@ int main(int argc, char **argv)
 			seed = strtoul(optarg, NULL, 0);
 		} else if (c == 'r') {
 			rounds = strtoul(optarg, NULL, 0);
+		} else if (c == 't' && given < sizeof(types) / sizeof(types[0])) {
+			types[given++] = (uint32_t)strtoul(optarg, NULL, 0);
+			ntypes = given;
 		} else {
-			fprintf(stderr, "Usage: ioctl-fuzz [--seed N] [--rounds N]\n");
+			fprintf(stderr,
+				"Usage: ioctl-fuzz [--seed N] [--rounds N] [--type N]...\n");
 			return 2;
 		}
 	}
