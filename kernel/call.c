@@ -105,7 +105,7 @@ static int eventfd_wake(wait_queue_entry_t *wait, unsigned int mode, int sync, v
 	struct vlb_call_eventfd *call = container_of(wait, struct vlb_call_eventfd, wait);
 
 	if (key_to_poll(key) & EPOLLIN)
-		kthread_queue_work(call->q->vlb->worker, &call->q->work);
+		vlb_queue_more(call->q);
 	return 0;
 }
 

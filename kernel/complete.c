@@ -41,6 +41,22 @@ static void break_ring(struct vlb_queue *q, const char *why, u32 value)
 	vlb_device_break_async(q->vlb, VLB_BROKEN_RING);
 }
 
+static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
+{
+	struct vlb_request *req = &ring->requests[id];
+	struct vlb_plan plan;
+
+	if (req->nin <= VLB_IN_KEPT) {
+		vlb_copy_in(req->in, &q->vring, req->head, ring->pool, len);
+		return;
+	}
+	/* The same chain and the same runs as at submission, which went well. */
+	vlb_plan_build(&plan, &q->vring, req->head);
+	vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
+		       ring->arena_off, req->runs, req->nruns);
+	vlb_copy_in(plan.seg + plan.nout, &q->vring, req->head, ring->pool, len);
+}
+
 /* Check one used element, and copy what the device wrote to the driver. */
 static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done *ret_done)
 {
@@ -48,7 +64,6 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done
 	u32 id = le32_to_cpu((__force __le32)READ_ONCE(elem->id));
 	u32 len = le32_to_cpu((__force __le32)READ_ONCE(elem->len));
 	struct vlb_request *req;
-	struct vlb_plan plan;
 
 	if (id >= ring->num) {
 		break_ring(q, "completed an id out of range", id);
@@ -67,16 +82,11 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done
 	if (req->posted)
 		return true;
 
-	/* The same chain and the same runs as at submission, which went well. */
-	vlb_plan_build(&plan, &q->vring, req->head);
-	vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
-		       ring->arena_off, req->runs, req->nruns);
-	if (len > plan.in_len) {
+	if (len > req->in_len) {
 		q->stats.clamped++;
-		len = plan.in_len;
+		len = req->in_len;
 	}
-	vlb_copy_in(&plan, &q->vring, req->head, ring->pool,
-		    q->role->flags & VLB_ROLE_LEN ? len : plan.in_len);
+	copy_in(q, ring, id, q->role->flags & VLB_ROLE_LEN ? len : req->in_len);
 	q->stats.bytes_in += len;
 	ret_done->len = len;
 	trace_vlb_complete(q, id, req->head, len);

@@ -536,7 +536,8 @@ static __poll_t control_poll(struct file *file, poll_table *wait)
 	poll_wait(file, &vlb->event_wait, wait);
 	if (vlb_event_pending(vlb))
 		return EPOLLIN | EPOLLRDNORM;
-	return READ_ONCE(vlb->state) == VLB_STATE_REMOVED ? EPOLLHUP : 0;
+	/* After the last event, not before it. */
+	return completion_done(&vlb->removed) ? EPOLLHUP : 0;
 }
 
 static int control_open(struct inode *inode, struct file *file)

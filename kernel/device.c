@@ -132,6 +132,22 @@ static void register_fn(struct work_struct *work)
 	vlb_post(vlb, VLB_EVENT_REGISTERED);
 }
 
+/* Call descriptors may outlive the device; its thread does not wait for them. */
+static void stop_thread(struct vlb_device *vlb)
+{
+	unsigned int i;
+
+	for (i = 0; i < vlb->nqueues; i++) {
+		struct vlb_queue *q = &vlb->queues[i];
+
+		spin_lock_irq(&q->lock);
+		q->has_thread = false;
+		spin_unlock_irq(&q->lock);
+	}
+	kthread_destroy_worker(vlb->worker);
+	vlb->worker = NULL;
+}
+
 static void remove_fn(struct work_struct *work)
 {
 	struct vlb_device *vlb = container_of(work, struct vlb_device, remove_work);
@@ -152,12 +168,10 @@ static void remove_fn(struct work_struct *work)
 	mutex_lock(&devices_lock);
 	list_del(&vlb->node);
 	mutex_unlock(&devices_lock);
-	/* No queue is ready any more, so nothing is left that gives it work. */
-	kthread_destroy_worker(vlb->worker);
-	vlb->worker = NULL;
+	stop_thread(vlb);
 
-	complete_all(&vlb->removed);
 	vlb_post(vlb, VLB_EVENT_REMOVED);
+	complete_all(&vlb->removed);
 	put_device(&vlb->dev);
 }
 

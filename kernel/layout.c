@@ -242,16 +242,15 @@ void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 he
 
 /**
  * vlb_copy_in - copy what the device wrote to the driver's buffers
- * @plan: placed
+ * @seg: the device-writable pieces of a plan, placed
  * @vring: the driver's ring
  * @head: first descriptor of the chain
  * @pool: the pool
- * @len: bytes to copy, at most plan->in_len
+ * @len: bytes to copy, at most the plan's in_len
  */
-void vlb_copy_in(const struct vlb_plan *plan, const struct vring *vring, u16 head,
+void vlb_copy_in(const struct vlb_seg *seg, const struct vring *vring, u16 head,
 		 const void *pool, u32 len)
 {
-	const struct vlb_seg *seg = plan->seg + plan->nout;
 	u32 done = 0;
 	struct chain c;
 

@@ -47,8 +47,8 @@ struct vlb_seg {
  * @small: bytes of the control slot's small area
  * @seg: the pieces
  *
- * It follows from the driver's chain and the runs alone, so it is made again at completion
- * instead of being kept, or read back from memory that the device process can write.
+ * It follows from the driver's chain and the runs alone, so what is not kept of it is made again
+ * at completion, and never read back from memory that the device process can write.
  */
 struct vlb_plan {
 	unsigned int nsegs;
@@ -64,7 +64,7 @@ int vlb_plan_build(struct vlb_plan *plan, const struct vring *vring, u16 head);
 int vlb_plan_place(struct vlb_plan *plan, u32 small_off, u32 arena_off,
 		   const struct vlb_run *runs, unsigned int nruns);
 void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 head, void *pool);
-void vlb_copy_in(const struct vlb_plan *plan, const struct vring *vring, u16 head,
+void vlb_copy_in(const struct vlb_seg *seg, const struct vring *vring, u16 head,
 		 const void *pool, u32 len);
 void vlb_plan_preset(const struct vlb_plan *plan, void *pool, const struct vlb_role *role);
 u32 vlb_chain_fail(const struct vring *vring, u16 head, const struct vlb_role *role);

@@ -64,10 +64,20 @@ static void gate_lock(struct vlb_gate *gate)
 	clear_bit(VLB_GATE_WAIT, &gate->bits);
 }
 
-/* Let the device's thread go on. Inside a gate, of a queue that is ready, or before thawing. */
-static void queue_more(struct vlb_queue *q)
+/**
+ * vlb_queue_more - let the device's thread go on
+ * @q: the queue, without its locks; after leaving a gate, so that the thread finds it free
+ *
+ * Any context. Does nothing once the device is removed.
+ */
+void vlb_queue_more(struct vlb_queue *q)
 {
-	kthread_queue_work(q->vlb->worker, &q->work);
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	if (q->has_thread)
+		kthread_queue_work(q->vlb->worker, &q->work);
+	spin_unlock_irqrestore(&q->lock, flags);
 }
 
 /**
@@ -87,21 +97,18 @@ void vlb_queue_submit(struct vlb_queue *q, size_t limit)
 		limit = VLB_POSTED_MAX;
 		spin_lock_irqsave(&q->post_lock, flags);
 		more = vlb_submit(q, &limit);
-		if (more)
-			queue_more(q);
 		spin_unlock_irqrestore(&q->post_lock, flags);
-		return;
-	}
-	if (!gate_enter(&q->submit))
-		return;
-	do {
-		more = vlb_submit(q, &limit) || (q->ready && ++rounds == ROUNDS_MAX);
-		if (more) {
-			queue_more(q);
-			gate_unlock(&q->submit);
+	} else {
+		if (!gate_enter(&q->submit))
 			return;
-		}
-	} while (gate_leave(&q->submit));
+		do {
+			more = vlb_submit(q, &limit) || ++rounds == ROUNDS_MAX;
+			if (more)
+				gate_unlock(&q->submit);
+		} while (!more && gate_leave(&q->submit));
+	}
+	if (more)
+		vlb_queue_more(q);
 }
 
 /*
@@ -116,15 +123,15 @@ static void call_driver(struct vlb_queue *q)
 	u16 old, new;
 	bool wanted;
 
-	spin_lock_irqsave(&q->lock, flags);
-	q->callback = false;
-	old = q->signalled;
-	new = q->used_idx;
-	q->signalled = new;
-	spin_unlock_irqrestore(&q->lock, flags);
-
-	/* The used index before the driver's wish; virtio 1.3, 2.7.10. */
+	WRITE_ONCE(q->callback, false);
+	/*
+	 * Who pushes after this sets the flag again. Also the used index before the driver's wish;
+	 * virtio 1.3, 2.7.10.
+	 */
 	smp_mb();
+	old = q->signalled;
+	new = READ_ONCE(q->used_idx);
+	q->signalled = new;
 	if (q->event_idx)
 		wanted = vring_need_event(le16_to_cpu((__force __le16)
 						      READ_ONCE(vring_used_event(vring))),
@@ -159,18 +166,16 @@ void vlb_queue_complete(struct vlb_queue *q)
 	if (!gate_enter(&q->complete))
 		return;
 	do {
-		if (!q->ready)
-			continue;
-		if (q->ring)
+		if (q->ready && q->ring)
 			more = vlb_complete(q, VLB_RUN_BUDGET);
-		if (READ_ONCE(q->callback))
+		if (q->ready && READ_ONCE(q->callback))
 			call_driver(q);
-		if (more || ++rounds == ROUNDS_MAX) {
-			queue_more(q);
+		more = more || ++rounds == ROUNDS_MAX;
+		if (more)
 			gate_unlock(&q->complete);
-			break;
-		}
-	} while (gate_leave(&q->complete));
+	} while (!more && gate_leave(&q->complete));
+	if (more)
+		vlb_queue_more(q);
 
 	/* Slots are free again, and the driver will not ask a second time. */
 	if (READ_ONCE(q->stalled))
@@ -200,10 +205,10 @@ void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len)
 
 	elem->id = (__force __virtio32)cpu_to_le32(head);
 	elem->len = (__force __virtio32)cpu_to_le32(len);
-	q->used_idx++;
+	WRITE_ONCE(q->used_idx, q->used_idx + 1);
 	/* The element before the index; virtio 1.3, 2.7.8.2. */
 	smp_store_release(&used->idx, (__force __virtio16)cpu_to_le16(q->used_idx));
-	q->callback = true;
+	WRITE_ONCE(q->callback, true);
 }
 
 /**
@@ -220,7 +225,7 @@ void vlb_queue_fail(struct vlb_queue *q, u16 head)
 	vlb_queue_push_used(q, head, len);
 	q->stats.failed++;
 	spin_unlock_irqrestore(&q->lock, flags);
-	queue_more(q);
+	vlb_queue_more(q);
 }
 
 static void watch_fn(struct work_struct *work)
@@ -268,7 +273,8 @@ void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int in
 {
 	q->vlb = vlb;
 	q->index = index;
-	q->role = vlb->type->role(index, 0, NULL, 0);
+	q->role = vlb->type->role(index, vlb->nqueues, 0);
+	q->has_thread = true;
 	gate_init(&q->submit);
 	gate_init(&q->complete);
 	spin_lock_init(&q->post_lock);
@@ -296,9 +302,9 @@ void vlb_queue_freeze(struct vlb_queue *q)
  */
 void vlb_queue_thaw(struct vlb_queue *q)
 {
-	queue_more(q);
 	gate_unlock(&q->submit);
 	gate_unlock(&q->complete);
+	vlb_queue_more(q);
 }
 
 /**

@@ -178,7 +178,7 @@ static int map_pool(struct vlb_link *link, u64 addr)
 					    link->pages + link->npages);
 
 		if (n <= 0)
-			return n ?: -EFAULT;
+			return n == -ENOMEM ? n : -EFAULT;
 		link->npages += n;
 	}
 	link->pool = vmap(link->pages, link->npages, VM_MAP, PAGE_KERNEL);
@@ -194,10 +194,6 @@ static void unmap_fn(struct work_struct *work)
 		vunmap(link->pool);
 	if (link->npages)
 		unpin_user_pages_dirty_lock(link->pages, link->npages, true);
-	if (link->mm) {
-		atomic64_sub(link->charged, &link->mm->pinned_vm);
-		mmdrop(link->mm);
-	}
 	kvfree(link->pages);
 	kvfree(link);
 }
@@ -267,6 +263,10 @@ void vlb_link_destroy(struct vlb_link *link)
 		return;
 	for (i = 0; i < link->nqueues; i++)
 		ring_exit(&link->rings[i]);
+	if (link->mm) {
+		atomic64_sub(link->charged, &link->mm->pinned_vm);
+		mmdrop(link->mm);
+	}
 	queue_work(vlb_slow_wq, &link->unmap_work);
 }
 

@@ -156,7 +156,7 @@ static void drop(struct vlb_queue *q, u16 head)
 	vlb_queue_push_used(q, head, 0);
 	q->stats.dropped++;
 	spin_unlock_irqrestore(&q->lock, flags);
-	kthread_queue_work(q->vlb->worker, &q->work);
+	vlb_queue_more(q);
 }
 
 /*
@@ -205,6 +205,10 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	req->seq = seq;
 	req->head = head;
 	req->posted = posted;
+	req->in_len = plan.in_len;
+	req->nin = plan.nsegs - plan.nout;
+	if (req->nin <= VLB_IN_KEPT)
+		memcpy(req->in, plan.seg + plan.nout, req->nin * sizeof(*req->in));
 	/* Pairs with complete_one(). */
 	smp_store_release(&req->live, true);
 	ring->avail->ring[ring->avail_idx & (ring->num - 1)] =
@@ -222,7 +226,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 		spin_lock_irqsave(&q->lock, flags);
 		vlb_queue_push_used(q, head, 0);
 		spin_unlock_irqrestore(&q->lock, flags);
-		kthread_queue_work(q->vlb->worker, &q->work);
+		vlb_queue_more(q);
 	}
 	return 0;
 }

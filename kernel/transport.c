@@ -133,7 +133,7 @@ static void del_vqs(struct virtio_device *vdev)
 		del_vq(vlb, vq);
 }
 
-static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index,
+static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, unsigned int nvqs,
 				  const struct vlb_vq_info *info)
 {
 	struct vlb_queue *q = &vlb->queues[index];
@@ -163,7 +163,7 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index,
 	mutex_lock(&vlb->lock);
 	vlb_queue_freeze(q);
 	q->vq = vq;
-	q->role = vlb->type->role(index, vlb->vdev.features, vlb->config, vlb->config_len);
+	q->role = vlb->type->role(index, nvqs, vlb->vdev.features);
 	q->failing = vlb->failing;
 	vlb_queue_thaw(q);
 	mutex_unlock(&vlb->lock);
@@ -173,8 +173,10 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index,
 static int find_vqs(struct virtio_device *vdev, VLB_FIND_VQS_ARGS)
 {
 	struct vlb_device *vlb = vdev_to_vlb(vdev);
-	unsigned int i, index = 0;
+	unsigned int i, index = 0, named = 0;
 
+	for (i = 0; i < nvqs; i++)
+		named += !!vlb_vq_info_at(i).name;
 	for (i = 0; i < nvqs; i++) {
 		struct vlb_vq_info info = vlb_vq_info_at(i);
 
@@ -188,7 +190,7 @@ static int find_vqs(struct virtio_device *vdev, VLB_FIND_VQS_ARGS)
 			del_vqs(vdev);
 			return -ENOENT;
 		}
-		vqs[i] = setup_vq(vlb, index++, &info);
+		vqs[i] = setup_vq(vlb, index++, named, &info);
 		if (IS_ERR(vqs[i])) {
 			del_vqs(vdev);
 			return PTR_ERR(vqs[i]);

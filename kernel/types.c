@@ -19,7 +19,7 @@
 #include "compat.h"
 #include "types.h"
 
-#define ROLE_ARGS	unsigned int index, u64 features, const u8 *config, u32 config_len
+#define ROLE_ARGS	unsigned int index, unsigned int nvqs, u64 features
 
 /* Linux drivers put no more than this into a request by default (1280 KiB in 4 KiB pages). */
 #define BLK_SEG_MAX	512
@@ -49,16 +49,10 @@ static const struct vlb_role net_ctrl_role = {
 	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nend = 1, .end = { 1 /* VIRTIO_NET_ERR */ },
 };
 
-/* The control queue is behind the last pair that the device has, not that the driver uses. */
+/* The driver's last queue is the control queue, whatever the config space says by now. */
 static const struct vlb_role *net_roles(ROLE_ARGS)
 {
-	unsigned int pairs = 1;
-
-	if ((features & (BIT_ULL(VIRTIO_NET_F_MQ) | BIT_ULL(VIRTIO_NET_F_RSS))) &&
-	    config_len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
-		pairs = get_unaligned_le16(config + offsetof(struct virtio_net_config,
-							     max_virtqueue_pairs));
-	if ((features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ)) && index == 2 * pairs)
+	if ((features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ)) && index == nvqs - 1)
 		return &net_ctrl_role;
 	return index % 2 ? &tx_role : &rx_role;
 }
@@ -262,11 +256,11 @@ static const struct vlb_field input_writable[] = {
  */
 static const struct vlb_type types[] = {
 	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, net_fit },
-	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_64M, SZ_8M, blk_writable, blk_roles, blk_fit },
+	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_16M, SZ_4M, blk_writable, blk_roles, blk_fit },
 	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, console_roles, NULL },
 	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL },
 	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
-	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_32M, SZ_8M, scsi_writable, scsi_roles, scsi_fit },
+	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit },
 	{ 16, "gpu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 17, "rtc", VLB_CLASS_TRUSTED, false, SZ_256K, SZ_128K, NULL, rtc_roles, NULL },
 	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles, NULL },
@@ -274,7 +268,7 @@ static const struct vlb_type types[] = {
 	{ 23, "iommu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 24, "mem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 25, "sound", VLB_CLASS_OPEN, false, SZ_4M, SZ_1M, NULL, sound_roles, NULL },
-	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_32M, SZ_16M, NULL, fs_roles, NULL },
+	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_8M, NULL, fs_roles, NULL },
 	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
 	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, NULL },

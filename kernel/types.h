@@ -58,7 +58,8 @@ struct vlb_field {
  * @pool: default bytes of the pool
  * @pool_queue: default bytes for each queue after the first
  * @writable: config fields the driver may write, or NULL
- * @role: gives queue @index its role, with the features that the driver accepted; never NULL
+ * @role: gives queue @index its role, of @nvqs that the driver asked for, with the features
+ *	that it accepted; never NULL
  * @fit: fits the config space and features that the driver sees to what the pool can
  *	hold, or NULL
  */
@@ -70,8 +71,7 @@ struct vlb_type {
 	u32 pool;
 	u32 pool_queue;
 	const struct vlb_field *writable;
-	const struct vlb_role *(*role)(unsigned int index, u64 features, const u8 *config,
-				      u32 config_len);
+	const struct vlb_role *(*role)(unsigned int index, unsigned int nvqs, u64 features);
 	void (*fit)(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features);
 };
 

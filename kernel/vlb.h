@@ -56,6 +56,9 @@
 /* Requests that one run of a gate handles before it lets the device's thread go on. */
 #define VLB_RUN_BUDGET		1024
 
+/* Device-writable pieces that a request keeps: data and a trailer. */
+#define VLB_IN_KEPT	2
+
 /* Bytes copied before the back-end is told, so that it starts while more is copied. */
 #define VLB_PUBLISH_BYTES	SZ_128K
 
@@ -82,6 +85,9 @@ struct vlb_gate {
  * @head: first descriptor in the driver's ring
  * @ndesc: descriptors held in the back-end's ring
  * @nruns: used entries of @runs
+ * @nin: device-writable pieces
+ * @in_len: bytes of them
+ * @in: the pieces, where there are no more of them
  * @posted: the driver has it back already
  * @live: the back-end may answer it. Set with release when the driver's buffers are not
  *	needed any more for submitting; a device that answers earlier breaks the rules.
@@ -92,8 +98,11 @@ struct vlb_request {
 	u16 head;
 	u16 ndesc;
 	u8 nruns;
+	u8 nin;
 	bool posted;
 	bool live;
+	u32 in_len;
+	struct vlb_seg in[VLB_IN_KEPT];
 	struct vlb_run runs[VLB_RUNS_MAX];
 };
 
@@ -199,6 +208,7 @@ struct vlb_redo {
  * @ring: of the session that is started, or NULL; changes with both gates and post_lock held
  * @failing: requests without a session fail; as @ring
  * @work: runs both gates in the device's thread
+ * @has_thread: the thread is there; q->lock
  * @watch: time-out on queues with a watchdog
  * @watch_used: used_idx when @watch was armed
  * @kobj: the directory in sysfs
@@ -230,6 +240,7 @@ struct vlb_queue {
 	bool failing;
 
 	struct kthread_work work;
+	bool has_thread;
 	struct delayed_work watch;
 	u16 watch_used;
 	struct vlb_stats stats;
@@ -446,6 +457,7 @@ void vlb_queue_freeze(struct vlb_queue *q);
 void vlb_queue_thaw(struct vlb_queue *q);
 void vlb_queue_attach(struct vlb_queue *q, struct vlb_ring *ring);
 void vlb_queue_detach(struct vlb_queue *q, enum vlb_rest rest);
+void vlb_queue_more(struct vlb_queue *q);
 void vlb_queue_submit(struct vlb_queue *q, size_t limit);
 void vlb_queue_complete(struct vlb_queue *q);
 void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len);
