@@ -180,6 +180,7 @@ struct vloop_queue {
 	bool kick_blocks;	/* read(2) of the kick descriptor sleeps, and our write wakes it */
 	bool first_wait;
 	int stop_fd;
+	int wait_fd;		/* epoll set of the two, while the thread runs */
 	atomic_bool stopping;
 	atomic_int error;	/* set once by whoever finds it; the control thread disconnects */
 

@@ -35,6 +35,7 @@ void queue_init(struct vloop_queue *queue, struct vloop_dev *dev, unsigned int i
 	queue->kick_fd = -1;
 	queue->err_fd = -1;
 	queue->stop_fd = -1;
+	queue->wait_fd = -1;
 	atomic_init(&queue->call_fd, -1);
 	queue->kick.kind = WATCH_KICK;
 	queue->kick.queue = queue;
@@ -175,6 +176,29 @@ static bool is_blocking_eventfd(int fd)
 	return strcmp(target, "anon_inode:[eventfd]") == 0;
 }
 
+/*
+ * Where a read would not wait, the thread waits for edges: one system call for each wake-up, and
+ * the kick's count is never read, since it means nothing.
+ */
+static int open_wait(struct vloop_queue *queue)
+{
+	struct epoll_event kick = { .events = EPOLLIN | EPOLLET };
+	struct epoll_event stop = { .events = EPOLLIN };
+
+	queue->wait_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (queue->wait_fd < 0)
+		return -errno;
+	if (epoll_ctl(queue->wait_fd, EPOLL_CTL_ADD, queue->kick_fd, &kick) < 0 ||
+	    epoll_ctl(queue->wait_fd, EPOLL_CTL_ADD, queue->stop_fd, &stop) < 0) {
+		int r = -errno;
+
+		close(queue->wait_fd);
+		queue->wait_fd = -1;
+		return r;
+	}
+	return 0;
+}
+
 static int start_thread(struct vloop_queue *queue)
 {
 	sigset_t all, before;
@@ -188,13 +212,19 @@ static int start_thread(struct vloop_queue *queue)
 		if (queue->stop_fd < 0)
 			return -errno;
 	}
+	r = open_wait(queue);
+	if (r < 0)
+		return r;
 	/* Signals are for the program's own threads. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	r = pthread_create(&queue->thread, NULL, thread_main, queue);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (r)
+	if (r) {
+		close(queue->wait_fd);
+		queue->wait_fd = -1;
 		return -r;
+	}
 	queue->have_thread = true;
 	snprintf(name, sizeof(name), "queue-%u", queue->index);
 	pthread_setname_np(queue->thread, name);
@@ -231,6 +261,8 @@ static void stop_thread(struct vloop_queue *queue)
 		r = pthread_timedjoin_np(queue->thread, NULL, &until);
 	} while (r == ETIMEDOUT);
 	queue->have_thread = false;
+	close(queue->wait_fd);
+	queue->wait_fd = -1;
 	if (read(queue->stop_fd, &dummy, sizeof(dummy)) < 0)
 		dev_debug(queue->dev, "queue %u: stop was not signalled", queue->index);
 }
@@ -342,10 +374,7 @@ int queue_kicked(struct vloop_queue *queue)
 
 int vloop_queue_wait(struct vloop_queue *queue)
 {
-	struct pollfd fds[2] = {
-		{ .fd = queue->kick_fd, .events = POLLIN },
-		{ .fd = queue->stop_fd, .events = POLLIN },
-	};
+	struct epoll_event event;
 	uint64_t count;
 	ssize_t n;
 
@@ -356,10 +385,14 @@ int vloop_queue_wait(struct vloop_queue *queue)
 	for (;;) {
 		if (vloop_queue_stopping(queue))
 			return 0;
-		if (!queue->kick_blocks && poll(fds, 2, -1) < 0 && errno != EINTR)
-			return -errno;
-		if (!queue->kick_blocks && fds[0].revents == 0)
+		if (!queue->kick_blocks) {
+			n = epoll_wait(queue->wait_fd, &event, 1, -1);
+			if (n > 0)
+				return !vloop_queue_stopping(queue);
+			if (n < 0 && errno != EINTR)
+				return -errno;
 			continue;
+		}
 		n = read(queue->kick_fd, &count, sizeof(count));
 		if (n > 0)
 			return !vloop_queue_stopping(queue);
