@@ -7,10 +7,10 @@ import plan
 
 
 def number(value):
-    """Three digits that count: 8.4k, 1.81, 240."""
+    """Three digits that count: 28.4k, 1.81, 240."""
     if value >= 1e6:
         return f"{value / 1e6:.2f}M"
-    if value >= 1e3:
+    if value >= 1e4:
         return f"{value / 1e3:.1f}k"
     return f"{value:.0f}" if value >= 100 else f"{value:.2f}"
 
@@ -150,8 +150,8 @@ def print_targets(targets):
 def print_overhead(overhead):
     if not overhead:
         return
-    print("\na device apart from its requests")
-    rows = [[name, number(value)] for name, value in overhead.items()]
+    print(f"\na device apart from its requests ({overhead['mode']})")
+    rows = [[name, number(value)] for name, value in overhead.items() if name != "mode"]
     print_table(["", ""], rows)
 
 

@@ -79,10 +79,10 @@ kernel_kb() {
 	sync
 	echo 3 >/proc/sys/vm/drop_caches
 	sleep 1
-	awk '{ v[$1] = $2 } END {
-		print v["MemTotal:"] - v["MemFree:"] - v["AnonPages:"] - v["Cached:"] -
-			v["Buffers:"] - v["PageTables:"] - v["SecPageTables:"] - v["KernelStack:"] }' \
-		/proc/meminfo
+	awk '$1 == "MemTotal:" { kernel += $2 }
+		$1 ~ /^(MemFree|AnonPages|Cached|Buffers|PageTables|SecPageTables|KernelStack):$/ {
+			kernel -= $2 }
+		END { print kernel }' /proc/meminfo
 }
 
 # measure_memory DEVICES: attaches that many disks, each with a server of its own.

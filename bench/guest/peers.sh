@@ -81,14 +81,14 @@ start_vduse_qsd() {
 }
 
 start_vloop_blk() {
-	local peer=vloop-blk-$1 source=("$BACKING")
+	local peer=vloop-blk-$1 source=("--file=$BACKING")
 
-	[[ $1 == file ]] || source=(--null "$NULL_SIZE")
+	[[ $1 == file ]] || source=(--null "--size=$NULL_SIZE")
 	command -v vloop-blk >/dev/null || {
 		echo "vloop-blk is not built" >"$BENCH_DIR/$peer.log"
 		return 1
 	}
-	serve "$peer" vloop-blk --socket-path "$BENCH_DIR/$peer.sock" "${source[@]}"
+	serve "$peer" vloop-blk "--socket-path=$BENCH_DIR/$peer.sock" "${source[@]}"
 	attach_ours "$peer" "$BENCH_DIR/$peer.sock"
 }
 
