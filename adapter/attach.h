@@ -46,7 +46,17 @@ struct attach_options {
 	struct config_wishes config;
 };
 
+/* Fields that drivers write and that a successor has to be told again; input has two. */
+#define WRITES_MAX 4
+
+struct config_write {
+	uint32_t offset;
+	uint32_t len;
+	uint8_t data[8];
+};
+
 /*
+ * @writes: what the driver last wrote to its config space, since its last reset
  * @features: given to VLB_IOC_CREATE: what every later back-end has to offer until a driver
  *	has chosen among them
  * @driver_features: what the driver accepted, while @driver_ok
@@ -63,6 +73,8 @@ struct attach {
 	struct backend backend;
 	struct session session;
 	struct config_space config;
+	struct config_write writes[WRITES_MAX];
+	uint32_t nwrites;
 	char name[VLB_NAME_MAX];
 	uint32_t nqueues;
 	uint64_t pool_len;

@@ -111,6 +111,53 @@ static void start_failed(struct attach *attach, int error)
 	}
 }
 
+static void update_config(struct attach *attach, const struct config_space *config)
+{
+	int ret;
+
+	if (!memcmp(config, &attach->config, sizeof(*config)))
+		return;
+	attach->config = *config;
+	ret = kdev_config(&attach->kdev, config->bytes, config->len, VLB_CONFIG_NOTIFY);
+	if (ret && ret != -ENODEV)
+		msg_error("telling the driver about the new configuration: %s", strerror(-ret));
+}
+
+static void remember_write(struct attach *attach, const struct vlb_event *event)
+{
+	struct config_write *write = attach->writes;
+	uint32_t i;
+
+	for (i = 0; i < attach->nwrites && write->offset != event->offset; i++)
+		write++;
+	if (i == WRITES_MAX || event->len > sizeof(write->data))
+		return;
+	if (i == attach->nwrites)
+		attach->nwrites++;
+	write->offset = event->offset;
+	write->len = event->len;
+	memcpy(write->data, event->data, event->len);
+}
+
+/*
+ * A new back-end begins with its own defaults; the driver relies on what it wrote to an earlier
+ * one: a disk's cache mode decides whether it sends flushes.
+ */
+static int replay_writes(struct attach *attach)
+{
+	struct config_space config = {0};
+	int ret = 0;
+
+	for (uint32_t i = 0; i < attach->nwrites && !ret; i++)
+		ret = backend_set_config(&attach->backend, attach->writes[i].offset,
+					 attach->writes[i].data, attach->writes[i].len);
+	if (!ret && attach->nwrites)
+		ret = attach_fetch_config(attach, &config);
+	if (!ret && attach->nwrites)
+		update_config(attach, &config);
+	return ret;
+}
+
 void link_start_session(struct attach *attach)
 {
 	const struct session_plan plan = {
@@ -132,6 +179,10 @@ void link_start_session(struct attach *attach)
 	}
 	ret = session_offer(&attach->session, &attach->backend, attach->driver_features);
 	if (ret) {
+		link_lost(attach, attach->backend.problem);
+		return;
+	}
+	if (replay_writes(attach)) {
 		link_lost(attach, attach->backend.problem);
 		return;
 	}
@@ -157,6 +208,7 @@ void link_reset(struct attach *attach)
 
 	attach->started = false;
 	attach->driver_ok = false;
+	attach->nwrites = 0;
 	if (!attach->linked)
 		return;
 	/* The kernel has cut the session already; this only tells the back-end. */
@@ -199,18 +251,6 @@ static const char *check_successor(struct attach *attach, struct config_space *c
 	}
 	ret = attach_fetch_config(attach, config);
 	return ret ? attach->backend.problem : NULL;
-}
-
-static void update_config(struct attach *attach, const struct config_space *config)
-{
-	int ret;
-
-	if (!memcmp(config, &attach->config, sizeof(*config)))
-		return;
-	attach->config = *config;
-	ret = kdev_config(&attach->kdev, config->bytes, config->len, VLB_CONFIG_NOTIFY);
-	if (ret && ret != -ENODEV)
-		msg_error("telling the driver about the new configuration: %s", strerror(-ret));
 }
 
 void link_reconnect(struct attach *attach)
@@ -278,6 +318,9 @@ void link_config_write(struct attach *attach, const struct vlb_event *event)
 
 	if (!ret)
 		attach->config = config;
+	/* What wants no answer was an action, like a character of an emergency, and is over. */
+	if (!ret && event->id)
+		remember_write(attach, event);
 	if (event->id && ret)
 		told = kdev_answer(&attach->kdev, event->id, EIO, 0, NULL, 0);
 	else if (event->id)

@@ -395,6 +395,37 @@ static void test_config_write(void **state)
 	assert_int_equal(stage.backend[0].seen[VHOST_USER_SET_CONFIG], 1);
 }
 
+/* A successor is told again what the driver wrote: the driver relies on it. */
+static void step_write_again(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER)
+		probed(stage);
+	else if (request == VLB_IOC_START && kernel->starts == 1)
+		send_write(stage, 7);
+	else if (request == VLB_IOC_ANSWER)
+		kill_backend(stage, 0);
+	else if (request == VLB_IOC_START)
+		send_event(stage, VLB_EVENT_REMOVED);
+}
+
+static void test_config_write_again(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_write_again);
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.starts, 2);
+	assert_int_equal(stage.kernel.answers, 1);
+	assert_int_equal(stage.kernel.config[32], 1);
+	tear_down(&stage);
+	assert_int_equal(stage.backend[0].seen[VHOST_USER_SET_CONFIG], 1);
+	assert_int_equal(stage.backend[1].seen[VHOST_USER_SET_CONFIG], 1);
+	assert_int_equal(stage.backend[1].config[32], 1);
+}
+
 static void test_config_write_refused(void **state)
 {
 	struct stage stage;
@@ -660,6 +691,7 @@ int main(void)
 		cmocka_unit_test(test_reset),
 		cmocka_unit_test(test_stale),
 		cmocka_unit_test(test_config_write),
+		cmocka_unit_test(test_config_write_again),
 		cmocka_unit_test(test_config_write_refused),
 		cmocka_unit_test(test_config_write_lost),
 		cmocka_unit_test(test_config_change),
