@@ -21,9 +21,10 @@ def main():
     with open(sys.argv[1], encoding="utf-8") as log:
         for line in log:
             program = json.loads(line)
-            name = program["name"]
-            # "virtio-loopback / proto:codec" and the like: the last word is enough.
-            name = name.split(" / ")[-1]
+            # "virtio-loopback:blk / program": the suite, unless the test's own name begins so.
+            suite, _, name = program["name"].rpartition(" / ")
+            suite = suite.rpartition(":")[2]
+            name = name if name.startswith(suite) else f"{suite}-{name}"
             output = program.get("stdout") or ""
             bad = False
             for single in filter(None, map(SINGLE.match, output.splitlines())):

@@ -15,5 +15,7 @@ meson compile -C "$DIR" >&2 || exit
 
 export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_return=1
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+# Of programs that leave the choice to cmocka.
+export CMOCKA_MESSAGE_OUTPUT=TAP
 meson test -C "$DIR" --no-rebuild --timeout-multiplier 4 --num-processes "$(nproc)" >&2
 scripts/meson-tap.py "$DIR/meson-logs/testlog.json"
