@@ -47,14 +47,14 @@ static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
 	struct vlb_plan plan;
 
 	if (req->nin <= VLB_IN_KEPT) {
-		vlb_copy_in(req->in, &q->vring, req->head, ring->pool, len);
+		vlb_copy_in(&req->at, req->in, ring->pool, len);
 		return;
 	}
 	/* The same chain and the same runs as at submission, which went well. */
 	vlb_plan_build(&plan, &q->vring, req->head);
 	vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
 		       ring->arena_off, req->runs, req->nruns);
-	vlb_copy_in(plan.seg + plan.nout, &q->vring, req->head, ring->pool, len);
+	vlb_copy_in(&req->at, plan.seg + plan.nout, ring->pool, len);
 }
 
 /* Check one used element, and copy what the device wrote to the driver. */

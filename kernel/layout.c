@@ -15,14 +15,7 @@
 /* Leaves room in the indirect table for pieces that a fragmented arena splits. */
 #define BUILD_SEGS_MAX	(VLB_SEGS_MAX - VLB_RUNS_MAX)
 
-/* Walks one chain; a table that is not indirect is the ring itself. */
-struct chain {
-	const struct vring_desc *table;
-	const struct vring_desc *desc;
-	unsigned int left;
-};
-
-static void chain_begin(struct chain *c, const struct vring *vring, u16 head)
+static void chain_begin(struct vlb_at *c, const struct vring *vring, u16 head)
 {
 	const struct vring_desc *desc = &vring->desc[head & (vring->num - 1)];
 
@@ -36,7 +29,7 @@ static void chain_begin(struct chain *c, const struct vring *vring, u16 head)
 	c->desc = c->left ? desc : NULL;
 }
 
-static void chain_next(struct chain *c)
+static void chain_next(struct vlb_at *c)
 {
 	if (!(le16_to_cpu((__force __le16)c->desc->flags) & VRING_DESC_F_NEXT) || !--c->left)
 		c->desc = NULL;
@@ -44,33 +37,34 @@ static void chain_next(struct chain *c)
 		c->desc = &c->table[le16_to_cpu((__force __le16)c->desc->next)];
 }
 
-static u32 chain_len(const struct chain *c)
+static u32 chain_len(const struct vlb_at *c)
 {
 	return le32_to_cpu((__force __le32)c->desc->len);
 }
 
-static bool chain_write(const struct chain *c)
+static bool chain_write(const struct vlb_at *c)
 {
 	return le16_to_cpu((__force __le16)c->desc->flags) & VRING_DESC_F_WRITE;
 }
 
-static void *chain_addr(const struct chain *c)
+static void *chain_addr(const struct vlb_at *c)
 {
 	return phys_to_virt(le64_to_cpu((__force __le64)c->desc->addr));
 }
 
-static int plan_add(struct vlb_plan *plan, u32 len, bool write)
+/* Begin a piece with a buffer that cannot join the last one. */
+static struct vlb_seg *plan_add(struct vlb_plan *plan, u32 len, bool write)
 {
-	struct vlb_seg *last = plan->nsegs ? &plan->seg[plan->nsegs - 1] : NULL;
 	bool small = len <= VLB_SMALL_MAX && plan->small + len <= VLB_SMALL_BYTES &&
 		     plan->nsegs < BUILD_SEGS_MAX - 2;
+	struct vlb_seg *last = plan->nsegs ? &plan->seg[plan->nsegs - 1] : NULL;
 
 	if (!small && last && last->large && last->write == write) {
 		last->len += len;
-		return 0;
+		return last;
 	}
-	if (plan->nsegs == BUILD_SEGS_MAX)
-		return -EMSGSIZE;
+	if (plan->nsegs == BUILD_SEGS_MAX || (!write && last && last->write))
+		return NULL;
 
 	last = &plan->seg[plan->nsegs++];
 	last->off = plan->small;
@@ -79,9 +73,32 @@ static int plan_add(struct vlb_plan *plan, u32 len, bool write)
 	last->large = !small;
 	if (small)
 		plan->small = ALIGN(plan->small + len, 16);
-	if (!write)
-		plan->nout = plan->nsegs;
-	return 0;
+	return last;
+}
+
+/* Sum up the pieces; false: more than a request may have. */
+static bool plan_sum(struct vlb_plan *plan)
+{
+	u64 in_len = 0, out_len = 0;
+	unsigned int i;
+
+	plan->nout = 0;
+	plan->npages = 0;
+	for (i = 0; i < plan->nsegs; i++) {
+		const struct vlb_seg *seg = &plan->seg[i];
+
+		if (seg->large)
+			plan->npages += DIV_ROUND_UP(seg->len, PAGE_SIZE);
+		if (seg->write) {
+			in_len += seg->len;
+		} else {
+			out_len += seg->len;
+			plan->nout++;
+		}
+	}
+	plan->in_len = in_len;
+	plan->out_len = out_len;
+	return in_len + out_len <= VLB_REQUEST_MAX;
 }
 
 /**
@@ -93,43 +110,34 @@ static int plan_add(struct vlb_plan *plan, u32 len, bool write)
  * Neighbouring buffers of one direction become one piece, except short ones: headers and
  * trailers stay apart, as devices expect them.
  *
- * Return: 0, or -EMSGSIZE: the chain is too long or too large, or not in the order of
+ * Return: 0, or -EMSGSIZE: the chain is empty, too long or too large, or not in the order of
  * virtio 1.3, 2.7.4.2 (device-readable first).
  */
 int vlb_plan_build(struct vlb_plan *plan, const struct vring *vring, u16 head)
 {
-	unsigned int i;
-	struct chain c;
-	int err;
+	struct vlb_seg *last = NULL;
+	struct vlb_at c;
 
 	plan->nsegs = 0;
-	plan->nout = 0;
-	plan->out_len = 0;
-	plan->in_len = 0;
 	plan->small = 0;
-	plan->npages = 0;
-
 	for (chain_begin(&c, vring, head); c.desc; chain_next(&c)) {
 		bool write = chain_write(&c);
 		u32 len = chain_len(&c);
 
+		if (len > VLB_REQUEST_MAX || (last && last->len > VLB_REQUEST_MAX))
+			return -EMSGSIZE;
+		/* Most buffers are the next pages of the same data. */
+		if (len > VLB_SMALL_MAX && last && last->large && last->write == write) {
+			last->len += len;
+			continue;
+		}
 		if (!len)
 			continue;
-		if (len > VLB_REQUEST_MAX - plan->out_len - plan->in_len ||
-		    (!write && plan->in_len))
+		last = plan_add(plan, len, write);
+		if (!last)
 			return -EMSGSIZE;
-		err = plan_add(plan, len, write);
-		if (err)
-			return err;
-		if (write)
-			plan->in_len += len;
-		else
-			plan->out_len += len;
 	}
-	for (i = 0; i < plan->nsegs; i++)
-		if (plan->seg[i].large)
-			plan->npages += DIV_ROUND_UP(plan->seg[i].len, PAGE_SIZE);
-	return plan->nsegs ? 0 : -EMSGSIZE;
+	return plan->nsegs && plan_sum(plan) ? 0 : -EMSGSIZE;
 }
 
 /* Cut seg[i] after len bytes; the rest becomes seg[i + 1]. */
@@ -196,7 +204,7 @@ int vlb_plan_place(struct vlb_plan *plan, u32 small_off, u32 arena_off,
  * Whole pages take copy_page(): on a CPU without fast short string moves, memcpy() is an
  * unrolled loop of three times as many instructions.
  */
-static void copy(void *dst, const void *src, u32 len)
+static noinline void copy_more(void *dst, const void *src, u32 len)
 {
 	if (PAGE_ALIGNED((unsigned long)dst | (unsigned long)src)) {
 		for (; len >= PAGE_SIZE; len -= PAGE_SIZE) {
@@ -208,71 +216,85 @@ static void copy(void *dst, const void *src, u32 len)
 	memcpy(dst, src, len);
 }
 
+static __always_inline void copy(void *dst, const void *src, u32 len)
+{
+	if (len == PAGE_SIZE && PAGE_ALIGNED((unsigned long)dst | (unsigned long)src))
+		copy_page(dst, (void *)src);
+	else
+		copy_more(dst, src, len);
+}
+
 /**
  * vlb_copy_out - copy what the device may read into the pool
  * @plan: placed
  * @vring: the driver's ring
  * @head: first descriptor of the chain
  * @pool: the pool
+ * @ret_at: where the device-writable part begins, for vlb_copy_in()
  */
-void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 head, void *pool)
+void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 head, void *pool,
+		  struct vlb_at *ret_at)
 {
 	const struct vlb_seg *seg = plan->seg;
-	u32 done = 0;
-	struct chain c;
+	u32 room = seg->len;
+	void *dst = pool + seg->off;
+	struct vlb_at c;
 
 	for (chain_begin(&c, vring, head); c.desc && !chain_write(&c); chain_next(&c)) {
-		const char *src = chain_addr(&c);
+		const void *src = chain_addr(&c);
 		u32 len = chain_len(&c);
 
 		while (len) {
-			u32 n = min(len, seg->len - done);
+			u32 n;
 
-			copy(pool + seg->off + done, src, n);
+			if (!room) {
+				seg++;
+				room = seg->len;
+				dst = pool + seg->off;
+			}
+			n = min(len, room);
+			copy(dst, src, n);
 			src += n;
 			len -= n;
-			done += n;
-			if (done == seg->len) {
-				seg++;
-				done = 0;
-			}
+			dst += n;
+			room -= n;
 		}
 	}
+	*ret_at = c;
 }
 
 /**
  * vlb_copy_in - copy what the device wrote to the driver's buffers
- * @seg: the device-writable pieces of a plan, placed
- * @vring: the driver's ring
- * @head: first descriptor of the chain
+ * @at: from vlb_copy_out()
+ * @seg: the device-writable pieces of the plan
  * @pool: the pool
  * @len: bytes to copy, at most the plan's in_len
  */
-void vlb_copy_in(const struct vlb_seg *seg, const struct vring *vring, u16 head,
-		 const void *pool, u32 len)
+void vlb_copy_in(const struct vlb_at *at, const struct vlb_seg *seg, const void *pool, u32 len)
 {
-	u32 done = 0;
-	struct chain c;
+	struct vlb_at c = *at;
+	const void *src = pool + seg->off;
+	u32 room = seg->len;
 
-	for (chain_begin(&c, vring, head); c.desc && len; chain_next(&c)) {
-		u32 left = chain_len(&c);
-		char *dst;
+	for (; c.desc && len; chain_next(&c)) {
+		u32 left = min(chain_len(&c), len);
+		void *dst = chain_addr(&c);
 
-		if (!chain_write(&c))
-			continue;
-		dst = chain_addr(&c);
-		while (left && len) {
-			u32 n = min3(left, len, seg->len - done);
+		len -= left;
+		while (left) {
+			u32 n;
 
-			copy(dst, pool + seg->off + done, n);
+			if (!room) {
+				seg++;
+				room = seg->len;
+				src = pool + seg->off;
+			}
+			n = min(left, room);
+			copy(dst, src, n);
 			dst += n;
 			left -= n;
-			len -= n;
-			done += n;
-			if (done == seg->len) {
-				seg++;
-				done = 0;
-			}
+			src += n;
+			room -= n;
 		}
 	}
 }
@@ -317,7 +339,8 @@ void vlb_plan_preset(const struct vlb_plan *plan, void *pool, const struct vlb_r
 
 		if (!seg->large || (role->flags & VLB_ROLE_CLEAR))
 			memset(pool + seg->off, 0, seg->len);
-		put_failed(pool + seg->off, pos, seg->len, plan->in_len, role);
+		if (pos < role->nstart || pos + seg->len > plan->in_len - role->nend)
+			put_failed(pool + seg->off, pos, seg->len, plan->in_len, role);
 		pos += seg->len;
 	}
 }
@@ -333,7 +356,7 @@ void vlb_plan_preset(const struct vlb_plan *plan, void *pool, const struct vlb_r
 u32 vlb_chain_fail(const struct vring *vring, u16 head, const struct vlb_role *role)
 {
 	u32 total = 0, pos = 0;
-	struct chain c;
+	struct vlb_at c;
 
 	for (chain_begin(&c, vring, head); c.desc; chain_next(&c))
 		if (chain_write(&c))

@@ -60,12 +60,24 @@ struct vlb_plan {
 	struct vlb_seg seg[VLB_SEGS_MAX];
 };
 
+/**
+ * struct vlb_at - a place in a driver's descriptor chain
+ * @table: the indirect table, or the ring itself
+ * @desc: the descriptor, or NULL behind the last one
+ * @left: descriptors that may follow, counted with this one
+ */
+struct vlb_at {
+	const struct vring_desc *table;
+	const struct vring_desc *desc;
+	unsigned int left;
+};
+
 int vlb_plan_build(struct vlb_plan *plan, const struct vring *vring, u16 head);
 int vlb_plan_place(struct vlb_plan *plan, u32 small_off, u32 arena_off,
 		   const struct vlb_run *runs, unsigned int nruns);
-void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 head, void *pool);
-void vlb_copy_in(const struct vlb_seg *seg, const struct vring *vring, u16 head,
-		 const void *pool, u32 len);
+void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 head, void *pool,
+		  struct vlb_at *ret_at);
+void vlb_copy_in(const struct vlb_at *at, const struct vlb_seg *seg, const void *pool, u32 len);
 void vlb_plan_preset(const struct vlb_plan *plan, void *pool, const struct vlb_role *role);
 u32 vlb_chain_fail(const struct vring *vring, u16 head, const struct vlb_role *role);
 

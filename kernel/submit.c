@@ -196,7 +196,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 		return 0;
 	}
 
-	vlb_copy_out(&plan, &q->vring, head, ring->pool);
+	vlb_copy_out(&plan, &q->vring, head, ring->pool, &ring->requests[id].at);
 	if (plan.in_len && !(q->role->flags & VLB_ROLE_LEN))
 		vlb_plan_preset(&plan, ring->pool, q->role);
 	put_descs(ring, &plan, id);

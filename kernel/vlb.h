@@ -87,6 +87,7 @@ struct vlb_gate {
  * @nruns: used entries of @runs
  * @nin: device-writable pieces
  * @in_len: bytes of them
+ * @at: where they begin in the driver's chain
  * @in: the pieces, where there are no more of them
  * @posted: the driver has it back already
  * @live: the back-end may answer it. Set with release when the driver's buffers are not
@@ -102,6 +103,7 @@ struct vlb_request {
 	bool posted;
 	bool live;
 	u32 in_len;
+	struct vlb_at at;
 	struct vlb_seg in[VLB_IN_KEPT];
 	struct vlb_run runs[VLB_RUNS_MAX];
 };
