@@ -9,6 +9,7 @@
 # Seconds from QEMU's start to the command's start, and from the end of the
 # allowed time to the moment the guest has to be gone.
 readonly BOOT_LIMIT=300
+readonly BOOT_TRIES=3
 readonly GRACE=20
 
 # What the kernel says when something is wrong with it. Lines that say this on
@@ -222,16 +223,11 @@ print_tail() {
 	}
 }
 
-run_command() {
-	local in_time=1 status pid
-	local -a qemu
+# One boot, until QEMU has ended; 1 if that took too long.
+run_guest() {
+	local in_time=0 pid
 
-	prepare_run
-	write_guest_files command
-	qemu_command
-	qemu+=(-serial "file:$RUN/console")
 	: >"$RUN/console"
-	[[ ! $opt_verbose ]] || say "${qemu[*]}"
 	"${qemu[@]}" </dev/null >"$RUN/qemu.log" 2>&1 &
 	QEMU_PID=$!
 	tail -n +1 -s 0.1 -f --pid="$QEMU_PID" "$RUN/ctl/stdout" &
@@ -239,14 +235,36 @@ run_command() {
 	tail -n +1 -s 0.1 -f --pid="$QEMU_PID" "$RUN/ctl/stderr" >&2 &
 	TAIL_PIDS+=("$!")
 
-	wait_for_guest || in_time=""
-	[[ $in_time ]] || kill -9 "$QEMU_PID" 2>/dev/null
+	wait_for_guest || in_time=1
+	((in_time == 0)) || kill -9 "$QEMU_PID" 2>/dev/null
 	wait "$QEMU_PID" 2>/dev/null || true
 	for pid in "${TAIL_PIDS[@]}"; do
 		wait "$pid" || true
 	done
 	QEMU_PID="" TAIL_PIDS=()
 	save_logs
+	return "$in_time"
+}
+
+run_command() {
+	local in_time tries=$BOOT_TRIES status
+	local -a qemu
+
+	prepare_run
+	write_guest_files command
+	qemu_command
+	qemu+=(-serial "file:$RUN/console")
+	[[ ! $opt_verbose ]] || say "${qemu[*]}"
+	while :; do
+		in_time=1
+		run_guest || in_time=""
+		# On a loaded host, software emulation now and then runs code that a booting kernel
+		# is patching, and the kernel dies of it before anything of ours has run.
+		if [[ -e $RUN/ctl/started || ! -s $RUN/console ]] || ((--tries == 0)); then
+			break
+		fi
+		say "the guest did not get through its boot; trying again"
+	done
 
 	[[ -s $RUN/console || ! -s $RUN/qemu.log ]] || {
 		cat "$RUN/qemu.log" >&2
