@@ -228,6 +228,16 @@ static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 	put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
 }
 
+/*
+ * hvc_remove() frees a console whose resize work may still be queued (drivers/tty/hvc, seen on
+ * 6.12), so a device that changes the size while it is removed would take the machine down.
+ * Without this feature the driver resizes nothing.
+ */
+static void console_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	*features &= ~BIT_ULL(VIRTIO_CONSOLE_F_SIZE);
+}
+
 static const struct vlb_field blk_writable[] = {
 	{ offsetof(struct virtio_blk_config, wce), 1, true },
 	{ }
@@ -257,7 +267,8 @@ static const struct vlb_field input_writable[] = {
 static const struct vlb_type types[] = {
 	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, net_fit },
 	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_16M, SZ_4M, blk_writable, blk_roles, blk_fit },
-	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, console_roles, NULL },
+	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, console_roles,
+	  console_fit },
 	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL },
 	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit },
