@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
 #include <pthread.h>
@@ -16,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -265,6 +267,50 @@ static int input_silent(void)
 	return r ? failed("removing it", r) : 0;
 }
 
+/*
+ * A console that nobody opened gets a new size, and goes. hvc_remove() does not wait for the work
+ * that tells the terminal (6.12 and before it), so no driver may learn of sizes. The race itself is
+ * seldom won, so the feature is looked at as well.
+ */
+static int console_resize(void)
+{
+	uint8_t config[12] = {80, 0, 25};
+
+	for (int i = 0; i < 30; i++) {
+		struct vlb_config change = {
+			.size = sizeof(change),
+			.flags = VLB_CONFIG_NOTIFY,
+			.len = sizeof(config),
+			.data = (uintptr_t)config,
+		};
+		struct vlb_status status = {0};
+		struct vlb_event event;
+		uint64_t pool_len;
+		int fd = ctl_open(), r;
+
+		r = create(fd, VIRTIO_ID_CONSOLE, "resize", 2, 1, config, sizeof(config), 1000,
+			   &pool_len);
+		if (!r)
+			r = ctl_simple(fd, VLB_IOC_REGISTER);
+		if (!r)
+			r = ctl_event(fd, VLB_EVENT_REGISTERED, LONG_MS, &event);
+		for (int k = 0; !r && k < 20; k++) {
+			config[0] = (uint8_t)k;
+			r = ioctl(fd, VLB_IOC_CONFIG, &change) < 0 ? -errno : 0;
+		}
+		if (!r)
+			r = ctl_status(fd, &status);
+		if (!r)
+			r = bury(fd);
+		if (!r && (status.out_driver_features & 1ULL << VIRTIO_CONSOLE_F_SIZE))
+			r = -EPROTO;
+		if (r)
+			return failed("making, resizing and removing a console", r);
+		close(fd);
+	}
+	return 0;
+}
+
 /* Partition scans of many disks that nobody serves, and all of them to be removed at once. */
 static int many_silent(void)
 {
@@ -346,8 +392,8 @@ static const struct {
 } attacks[] = {
 	{"status-removed", status_removed},   {"create-detach", create_detach},
 	{"removed-threads", removed_threads}, {"storm", call_storm},
-	{"input-silent", input_silent},	      {"many-silent", many_silent},
-	{"net-control", net_control},
+	{"input-silent", input_silent},	      {"console-resize", console_resize},
+	{"many-silent", many_silent},	      {"net-control", net_control},
 };
 
 int main(int argc, char **argv)

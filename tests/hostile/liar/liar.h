@@ -102,9 +102,16 @@ struct pool {
 	uint64_t user;
 };
 
+/* One piece of a request, checked to be inside the pool. */
+struct seg {
+	uint8_t *at;
+	uint32_t len;
+	bool write;
+};
+
 /*
- * @busy: ids that are being served, for the choice of one that is not
- * @done: the lie that is told once has been told
+ * @last, @nlast: pieces of the last request
+ * @quiet: polls since then
  */
 struct queue {
 	struct liar *liar;
@@ -119,6 +126,9 @@ struct queue {
 	int call;
 	int stop;
 	bool running;
+	struct seg last[SEGS_MAX];
+	unsigned int nlast;
+	unsigned int quiet;
 	pthread_t thread;
 };
 
@@ -149,13 +159,6 @@ struct liar {
 	struct queue queues[QUEUES_MAX];
 	_Atomic uint64_t served;
 	atomic_bool told;
-};
-
-/* One piece of a request, checked to be inside the pool. */
-struct seg {
-	uint8_t *at;
-	uint32_t len;
-	bool write;
 };
 
 /* lies.c */

@@ -16,6 +16,9 @@
 /* Kicks may be missing when the lie is about asking for them. */
 #define POLL_MS 20
 
+/* So many polls without a request, and this device is idle. */
+#define QUIET_POLLS 10
+
 static uint8_t *pool_at(const struct pool *pool, uint64_t guest, uint64_t len)
 {
 	uint64_t off = guest - pool->guest;
@@ -87,24 +90,30 @@ static void call(struct queue *queue)
 }
 
 /*
- * Until the front-end has taken all completions: it asks for the next call with the used_event
- * that lies behind its available ring (virtio 1.3, 2.7.10).
+ * The front-end has taken all completions: it asks for the next call with the used_event that lies
+ * behind its available ring (virtio 1.3, 2.7.10).
  */
-static bool all_taken(struct queue *queue)
+static bool all_taken(const struct queue *queue)
 {
 	const __virtio16 *event = &queue->avail->ring[queue->num];
 
-	for (int i = 0; i < 1000; i++) {
-		if (le16toh(__atomic_load_n(event, __ATOMIC_ACQUIRE)) == queue->used_idx)
-			return true;
-		usleep(1000);
-	}
-	vl_warning("queue %u: completions are not taken", queue->index);
-	return false;
+	return le16toh(__atomic_load_n(event, __ATOMIC_ACQUIRE)) == queue->used_idx;
 }
 
-static void complete(struct queue *queue, uint16_t head, uint32_t len, const struct seg *segs,
-		     unsigned int nsegs)
+/*
+ * Nothing is in flight, and nothing has been for a while: change what the last request brought. Not
+ * sooner, since its memory may belong to the next request already.
+ */
+static void write_late(struct queue *queue)
+{
+	if (queue->quiet++ != QUIET_POLLS || !all_taken(queue))
+		return;
+	for (unsigned int i = 0; i < queue->nlast; i++)
+		memset(queue->last[i].at, 0xee, queue->last[i].len);
+	vl_info("queue %u: changed a request that is over", queue->index);
+}
+
+static void complete(struct queue *queue, uint16_t head, uint32_t len)
 {
 	struct liar *liar = queue->liar;
 	uint16_t skip = 0;
@@ -159,11 +168,6 @@ static void complete(struct queue *queue, uint16_t head, uint32_t len, const str
 	queue->used_idx += skip;
 	publish(queue, queue->used_idx);
 	call(queue);
-
-	if (lie_due(liar, LIE_LATE_WRITE) && all_taken(queue))
-		for (unsigned int i = 0; i < nsegs; i++)
-			for (uint32_t k = 0; k < segs[i].len; k++)
-				segs[i].at[k] = 0xee;
 }
 
 /* True: this queue takes nothing any more. */
@@ -179,7 +183,6 @@ static bool gone_silent(struct queue *queue)
 
 static void serve(struct queue *queue)
 {
-	struct seg segs[SEGS_MAX];
 	uint16_t avail;
 
 	avail = le16toh(__atomic_load_n(&queue->avail->idx, __ATOMIC_ACQUIRE));
@@ -193,12 +196,13 @@ static void serve(struct queue *queue)
 		queue->last_avail++;
 		if (head >= queue->num)
 			continue;
-		nsegs = gather(queue, head, segs);
+		nsegs = gather(queue, head, queue->last);
+		queue->nlast = nsegs;
+		queue->quiet = 0;
 		if (nsegs)
 			complete(queue, head,
-				 disk_request(queue->liar, segs, nsegs,
-					      !lie_due(queue->liar, LIE_STATUS_NONE)),
-				 segs, nsegs);
+				 disk_request(queue->liar, queue->last, nsegs,
+					      !lie_due(queue->liar, LIE_STATUS_NONE)));
 	}
 	if (!lie_due(queue->liar, LIE_AVAIL_EVENT)) {
 		put_avail_event(queue, htole16(queue->last_avail));
@@ -221,6 +225,8 @@ static void *queue_thread(void *arg)
 		if (fds[1].revents && read(queue->kick, &count, sizeof(count)) < 0)
 			vl_debug("queue %u: spurious kick", queue->index);
 		serve(queue);
+		if (lie_due(queue->liar, LIE_LATE_WRITE))
+			write_late(queue);
 	}
 }
 
