@@ -43,11 +43,19 @@ rm -f "$stage$source"/*.mod.c
 cp "$REPO/include/uapi/linux/virtio_loopback.h" "$stage$source/include/uapi/linux/"
 sed "s/@VERSION@/$VERSION/" "$REPO/packaging/dkms/dkms.conf.in" >"$stage$source/dkms.conf"
 
+# The same sources were built for this kernel before: nothing to build.
+module_is_current() {
+	diff -qr "$stage$source" "$source" >/dev/null 2>&1 &&
+		dkms status -m "$DKMS_NAME" -v "$VERSION" -k "$RELEASE" | grep -q ': installed'
+}
+
 # The list is complete before the first file is in place, so that an interrupted
 # installation can be taken away as well.
+keep=loaded
+! live || ! module_is_current || keep=installed
 if [[ -e $MANIFEST ]]; then
 	say "  replacing version $(manifest version)"
-	KEEP_MODULE_LOADED=1 "$REPO/scripts/uninstall.sh" >/dev/null
+	KEEP_MODULE=$keep "$REPO/scripts/uninstall.sh" >/dev/null
 fi
 list=$(
 	cd "$stage"
@@ -63,7 +71,7 @@ printf '%s\n' "$list" >"$MANIFEST"
 chmod -R u=rwX,go=rX "$stage"
 tar -C "$stage" --owner=root --group=root -c . | tar -C "${ROOT:-/}" --no-overwrite-dir -x
 
-if live; then
+if live && [[ $keep != installed ]]; then
 	step "building the module for $RELEASE" dkms install -m "$DKMS_NAME" -v "$VERSION" -k "$RELEASE"
 fi
 refresh_machine

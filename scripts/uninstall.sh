@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Takes away what install.sh recorded, and nothing else.
+# Takes away what install.sh recorded, and nothing else. For install.sh itself,
+# KEEP_MODULE=loaded replaces a module that may be in use, and KEEP_MODULE=installed
+# leaves the module to DKMS.
 
 set -euo pipefail
 . "$(dirname "$0")/lib.sh"
@@ -15,7 +17,7 @@ fi
 remove_module() {
 	local version=$1
 
-	if [[ -d /sys/module/virtio_loopback && ! ${KEEP_MODULE_LOADED:-} ]]; then
+	if [[ -d /sys/module/virtio_loopback && ${KEEP_MODULE:-} != loaded ]]; then
 		modprobe -r virtio_loopback ||
 			die "the module is in use; detach its devices first: vloop list, vloop detach NAME"
 	fi
@@ -26,7 +28,7 @@ remove_module() {
 
 if live; then
 	need_root "make uninstall"
-	remove_module "$(manifest version)"
+	[[ ${KEEP_MODULE:-} == installed ]] || remove_module "$(manifest version)"
 fi
 manifest file | while read -r path; do
 	rm -f -- "$ROOT$path"

@@ -24,11 +24,11 @@ check() {
 	fi
 }
 
-# What is there, without what DKMS, man and ld.so keep for themselves.
+# What is there, without what DKMS, depmod, man and ld.so keep for themselves.
 files() {
 	find "${PLACES[@]}" -xdev ! -path '/var/lib/dkms/mok.*' ! -path '/var/cache/*' \
 		! -path '/var/lib/dkms/dkms_dbversion' -printf '%p %y\n' | sort
-	find /lib/modules -printf '%p %y\n' | sort
+	find /lib/modules ! -name 'modules.*' -printf '%p %y\n' | sort
 }
 
 make_target() {
