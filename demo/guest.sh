@@ -6,6 +6,9 @@
 
 set -euo pipefail
 
+# One stream, so that messages stay beside the command that they belong to.
+exec 2>&1
+
 readonly WORK=/tmp/demo
 readonly DISK_SOCKET=$WORK/disk.sock RNG_SOCKET=$WORK/rng.sock
 readonly SOURCE=/usr/bin
@@ -19,7 +22,7 @@ note() {
 }
 
 die() {
-	printf '\nDEMO FAILED: %s\n' "$*" >&2
+	printf '\nDEMO FAILED: %s\n' "$*"
 	exit 1
 }
 
