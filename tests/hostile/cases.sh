@@ -231,7 +231,7 @@ case_pool-stale() { reconnects pool-stale; }
 case_fd-order() { reconnects fd-order; }
 
 case_handoff() {
-	start_liar l handoff --after 60
+	start_liar l handoff --after 60 --file "$T/disk"
 	attach l blk
 	(
 		trap - EXIT
@@ -239,7 +239,7 @@ case_handoff() {
 	) &
 	LOAD=$!
 	wait_until "$SLOW" gone "${SERVER[l]}" || fail "the liar does not leave"
-	start_liar l none
+	start_liar l none --file "$T/disk"
 	wait_until 240 gone "$LOAD" || fail "the load does not end"
 	wait "$LOAD" || fail "an I/O error or wrong data"
 	pgrep -x liar | grep -qvx "${SERVER[l]}" || fail "there is no child of the liar"

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <poll.h>
 #include <signal.h>
@@ -25,6 +26,8 @@ static void help(void)
 	       "A vhost-user disk in memory that serves correctly, until it lies.\n"
 	       "\n"
 	       "  --socket-path PATH  listen here; one front-end after the other\n"
+	       "  --file PATH         keep the disk in this file, which is made as large as the "
+	       "disk\n"
 	       "  --size SIZE         of the disk (32M)\n"
 	       "  --queues N          1 to 8 (1)\n"
 	       "  --lie NAME          see below\n"
@@ -111,6 +114,7 @@ static void serve(struct liar *liar)
 
 enum choice {
 	OPT_SOCKET_PATH,
+	OPT_FILE,
 	OPT_SIZE,
 	OPT_QUEUES,
 	OPT_LIE,
@@ -125,6 +129,7 @@ enum choice {
 
 static const struct option options[] = {
 	[OPT_SOCKET_PATH] = {"socket-path", required_argument, NULL, 0},
+	[OPT_FILE] = {"file", required_argument, NULL, 0},
 	[OPT_SIZE] = {"size", required_argument, NULL, 0},
 	[OPT_QUEUES] = {"queues", required_argument, NULL, 0},
 	[OPT_LIE] = {"lie", required_argument, NULL, 0},
@@ -172,6 +177,24 @@ static bool take_option(struct liar *liar, enum choice choice, const char *value
 	}
 }
 
+static int open_disk(struct liar *liar, const char *file)
+{
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, fd = -1;
+
+	if (file) {
+		flags = MAP_SHARED;
+		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		if (fd < 0 || ftruncate(fd, (off_t)liar->bytes) < 0)
+			return -errno;
+	}
+	liar->disk = mmap(NULL, liar->bytes, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (liar->disk == MAP_FAILED)
+		return -errno;
+	if (fd >= 0)
+		close(fd);
+	return 0;
+}
+
 static void liar_init(struct liar *liar)
 {
 	liar->bytes = 32 << 20;
@@ -196,7 +219,7 @@ static void liar_init(struct liar *liar)
 int main(int argc, char **argv)
 {
 	static struct liar liar;
-	const char *path = NULL;
+	const char *path = NULL, *file = NULL;
 	int index = 0, level = VL_LOG_INFO, c;
 
 	liar_init(&liar);
@@ -208,6 +231,9 @@ int main(int argc, char **argv)
 			return 0;
 		case OPT_SOCKET_PATH:
 			path = optarg;
+			break;
+		case OPT_FILE:
+			file = optarg;
 			break;
 		case OPT_VERBOSE:
 			level = VL_LOG_DEBUG;
@@ -228,11 +254,9 @@ int main(int argc, char **argv)
 	vl_log_init("liar", level);
 	signal(SIGPIPE, SIG_IGN);
 	srandom((unsigned int)liar.seed);
-	liar.disk = mmap(NULL, liar.bytes, PROT_READ | PROT_WRITE,
-			 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	liar.cut = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	liar.listen = vl_sock_listen(path, 8);
-	if (liar.disk == MAP_FAILED || liar.cut < 0 || liar.listen < 0) {
+	if (open_disk(&liar, file) < 0 || liar.cut < 0 || liar.listen < 0) {
 		vl_error("cannot begin to serve on %s", path);
 		return 1;
 	}
