@@ -64,7 +64,14 @@ CASES = {
     "randread-4k-qd32-b16": Case("4k random read, QD32, submitted 16 at a time",
                                  ("--rw=randread", "--bs=4k", "--iodepth=32",
                                   "--iodepth_batch_submit=16",
-                                  "--iodepth_batch_complete_min=1")),
+                                  "--iodepth_batch_complete_min=1",
+                                  "--iodepth_batch_complete_max=16")),
+    # Without a maximum fio takes one completion at a time, finds its depth used up
+    # and submits one: sixteen at a time only once.
+    "randread-4k-qd32-b16min": Case("4k random read, QD32, batch options without a maximum",
+                                    ("--rw=randread", "--bs=4k", "--iodepth=32",
+                                     "--iodepth_batch_submit=16",
+                                     "--iodepth_batch_complete_min=1")),
     "randwrite-4k-qd32": Case("4k random write, QD32",
                               ("--rw=randwrite", "--bs=4k", "--iodepth=32")),
     "read-128k-qd4": Case("128k sequential read, QD4",
@@ -97,7 +104,8 @@ def targets():
         limit = 0.9 if "4k" in case else 0.95
         result.append(Target("counted", case, "vloop-qsd-null", limit, "vduse-qsd-null"))
     for case, limit in (("randread-4k-qd1", 25000), ("randread-4k-qd32-b16", 12500),
-                        ("read-128k-qd4", 60000), ("read-1m-qd4", 260000)):
+                        ("randread-4k-qd32-b16min", 12500), ("read-128k-qd4", 60000),
+                        ("read-1m-qd4", 260000)):
         result.append(Target("counted", case, "vloop-blk-null", limit))
     return result
 
