@@ -39,6 +39,7 @@ part() {
 		local ok bad skip
 
 		read -r ok bad skip < <(counts "$tap")
+		((ok + bad + skip)) || { last_line "$err" "$1" && return; }
 		printf '%s passed, %s failed, %s skipped; %s' "$ok" "$bad" "$skip" \
 			"$(grep -E '^(not )?ok ' "$tap" | tail -n 1 | cut -c 1-"$1")"
 	}
@@ -74,5 +75,5 @@ else
 fi
 
 say "all parts in $(duration "$SECONDS")"
-say "$passed passed, $failed failed, $skipped skipped"
+say "$passed passed, $failed failed, $skipped skipped" | tee "$OUT/summary"
 ((failed == 0 && passed > 0))
