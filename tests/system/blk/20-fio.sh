@@ -7,7 +7,7 @@
 # limit-long: 1800
 . "$SYSTEM/lib.sh"
 
-size=$(pick 8m 32m)
+size=$(pick 4m 32m)
 make_disk disk.img 160M
 for queues in 1 2 4; do
 	start_disk d disk.img "$queues"

@@ -19,7 +19,7 @@ umount mnt
 detach d
 stop_server d
 
-for ((i = 0; i < $(pick 6 40); i++)); do
+for ((i = 0; i < $(pick 4 40); i++)); do
 	start_disk d disk.img
 	attach d blk --timeout 5
 	load_start "$(dev d)" --size=8m --offset=32m >load.log 2>&1
