@@ -18,6 +18,10 @@
 #define __counted_by(member)
 #endif
 
+/* Feature bits that the headers of 6.1 lack. */
+#define VLB_BLK_F_ZONED	17
+#define VLB_SND_F_CTLS	0
+
 static inline void vlb_eventfd_signal(struct eventfd_ctx *ctx)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)

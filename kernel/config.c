@@ -23,11 +23,9 @@
 /* The driver sees what the pool can hold; called before it does, or with config_lock held. */
 static u64 clamp_config(struct vlb_device *vlb, u64 features)
 {
-	struct vlb_limits limits = {
-		.request = vlb_request_max(vlb->pool_len, vlb->nqueues, vlb->queue_size),
-		.nqueues = vlb->nqueues,
-	};
+	struct vlb_limits limits;
 
+	vlb_pool_limits(&limits, vlb->pool_len, vlb->nqueues, vlb->queue_size);
 	if (vlb->type->fit)
 		vlb->type->fit(&limits, vlb->config, vlb->config_len, &features);
 	return features;

@@ -72,20 +72,22 @@ u64 vlb_pool_min(unsigned int nqueues, unsigned int queue_size)
 }
 
 /**
- * vlb_request_max - the largest request that every queue can hold
+ * vlb_pool_limits - what every queue of a device can hold
+ * @limits: set
  * @pool_len: bytes of the pool, at least vlb_pool_min()
  * @nqueues: queues of the device
  * @queue_size: entries it asks for in each
- *
- * Return: bytes; a quarter of the arena where that is large, so that several are in flight.
  */
-u32 vlb_request_max(u64 pool_len, unsigned int nqueues, unsigned int queue_size)
+void vlb_pool_limits(struct vlb_limits *limits, u64 pool_len, unsigned int nqueues,
+		     unsigned int queue_size)
 {
 	u32 size = part_size(pool_len, nqueues);
 	struct part part;
 
 	part_fit(&part, size, queue_size);
-	return max_t(u32, VLB_ARENA_MIN, (size - part.arena) / 4);
+	limits->arena = size - part.arena;
+	limits->request = max_t(u32, VLB_ARENA_MIN, limits->arena / 4);
+	limits->nqueues = nqueues;
 }
 
 static int ring_init(struct vlb_link *link, unsigned int index, struct vlb_session_queue *args)

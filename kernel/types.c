@@ -11,9 +11,12 @@
 #include <linux/string.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
+#include <linux/virtio_fs.h>
+#include <linux/virtio_gpio.h>
 #include <linux/virtio_input.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_scsi.h>
+#include <linux/virtio_snd.h>
 #include <linux/virtio_loopback.h>
 
 #include "compat.h"
@@ -21,8 +24,21 @@
 
 #define ROLE_ARGS	unsigned int index, unsigned int nvqs, u64 features
 
-/* Linux drivers put no more than this into a request by default (1280 KiB in 4 KiB pages). */
-#define BLK_SEG_MAX	512
+/* Linux drivers put no more than this into a request by default: 1280 KiB, in pages. */
+#define BLK_SEG_MAX	(1280 * SZ_1K / PAGE_SIZE)
+
+/*
+ * The most that a driver is told of, where it would allocate memory, or loop, by the number
+ * alone. Targets and LUNs: virtio 1.3, 5.6.6.1. RSS: what every device has to have, 5.1.4.2, and
+ * older drivers have no room for more. The others are far above any real device.
+ */
+#define SCSI_TARGET_MAX		255
+#define SCSI_LUN_MAX		16383
+#define NET_RSS_KEY_MAX		40
+#define NET_RSS_TABLE_MAX	128
+#define SOUND_ITEMS_MAX		256
+#define GPIO_LINES_MAX		4096
+#define GPIO_NAMES_MAX		SZ_32K
 
 static const struct vlb_role rx_role = { .flags = VLB_ROLE_RX | VLB_ROLE_LEN };
 static const struct vlb_role tx_role = { .flags = 0 };
@@ -180,28 +196,34 @@ static const struct vlb_role *spi_roles(ROLE_ARGS)
 	return &spi_role;
 }
 
+/* No more than @most in a field of the config space, where it is that long. */
+#define FIT_LE(bits, type, field, config, len, most)						\
+do {												\
+	u8 *at = (config) + offsetof(type, field);						\
+												\
+	if ((len) >= offsetofend(type, field))							\
+		put_unaligned_le##bits(min_t(u##bits, get_unaligned_le##bits(at), most), at);	\
+} while (0)
+
 /*
  * Every request that the block layer builds within seg_max and size_max fits the arena: the
  * data is one piece there. The driver's segments are merged on the way, so its seg_max is the
- * transport's own and not the back-end's.
+ * transport's own and not the back-end's. The block layer sizes a table by the zones that
+ * a zoned disk claims to have, without a bound, so there are no such disks.
  */
 static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
-	u32 size_max = rounddown_pow_of_two(limits->request / seg_max);
+	u32 size_max = rounddown(limits->arena / seg_max, PAGE_SIZE);
 
+	*features &= ~BIT_ULL(VLB_BLK_F_ZONED);
 	if (len < offsetofend(struct virtio_blk_config, seg_max))
 		return;
 	put_unaligned_le32(size_max, config + offsetof(struct virtio_blk_config, size_max));
 	put_unaligned_le32(seg_max, config + offsetof(struct virtio_blk_config, seg_max));
 	*features |= BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX);
 
-	if (len >= offsetofend(struct virtio_blk_config, num_queues) &&
-	    (*features & BIT_ULL(VIRTIO_BLK_F_MQ))) {
-		u8 *num = config + offsetof(struct virtio_blk_config, num_queues);
-
-		put_unaligned_le16(min(get_unaligned_le16(num), limits->nqueues), num);
-	}
+	FIT_LE(16, struct virtio_blk_config, num_queues, config, len, limits->nqueues);
 }
 
 /* No more pairs than the device has queues for. */
@@ -209,9 +231,14 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 {
 	u16 most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
 	u8 *pairs = config + offsetof(struct virtio_net_config, max_virtqueue_pairs);
+	u8 *key = config + offsetof(struct virtio_net_config, rss_max_key_size);
 
 	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
 		put_unaligned_le16(clamp(get_unaligned_le16(pairs), 1, max_t(u16, most, 1)), pairs);
+	FIT_LE(16, struct virtio_net_config, rss_max_indirection_table_length, config, len,
+	       NET_RSS_TABLE_MAX);
+	if (len >= offsetofend(struct virtio_net_config, rss_max_key_size))
+		key[0] = min_t(u8, key[0], NET_RSS_KEY_MAX);
 }
 
 static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
@@ -226,6 +253,37 @@ static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 	sectors = get_unaligned_le32(max_sectors) ?: U32_MAX;
 	put_unaligned_le32(min(sectors, limits->request / 2 / SECTOR_SIZE), max_sectors);
 	put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
+	/* Two queues are not for commands. */
+	FIT_LE(32, struct virtio_scsi_config, num_queues, config, len,
+	       max(limits->nqueues, 3) - 2);
+	/* The driver looks for every target, and cannot be removed meanwhile. */
+	FIT_LE(16, struct virtio_scsi_config, max_target, config, len, SCSI_TARGET_MAX);
+	FIT_LE(32, struct virtio_scsi_config, max_lun, config, len, SCSI_LUN_MAX);
+}
+
+/*
+ * The driver trusts the answers about control elements (mixers): how many values each has, and
+ * how many names they have. Without the feature it does not ask.
+ */
+static void sound_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	*features &= ~BIT_ULL(VLB_SND_F_CTLS);
+	FIT_LE(32, struct virtio_snd_config, jacks, config, len, SOUND_ITEMS_MAX);
+	FIT_LE(32, struct virtio_snd_config, streams, config, len, SOUND_ITEMS_MAX);
+	FIT_LE(32, struct virtio_snd_config, chmaps, config, len, SOUND_ITEMS_MAX);
+}
+
+/* One queue is not for requests. */
+static void fs_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	FIT_LE(32, struct virtio_fs_config, num_request_queues, config, len,
+	       max(limits->nqueues, 2) - 1);
+}
+
+static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	FIT_LE(16, struct virtio_gpio_config, ngpio, config, len, GPIO_LINES_MAX);
+	FIT_LE(32, struct virtio_gpio_config, gpio_names_size, config, len, GPIO_NAMES_MAX);
 }
 
 /*
@@ -278,14 +336,15 @@ static const struct vlb_type types[] = {
 	{ 19, "vsock", VLB_CLASS_TRUSTED, false, SZ_8M, SZ_4M, NULL, vsock_roles, NULL },
 	{ 23, "iommu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 24, "mem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
-	{ 25, "sound", VLB_CLASS_OPEN, false, SZ_4M, SZ_1M, NULL, sound_roles, NULL },
-	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_8M, NULL, fs_roles, NULL },
+	{ 25, "sound", VLB_CLASS_OPEN, false, SZ_4M, SZ_1M, NULL, sound_roles,
+	  sound_fit },
+	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_8M, NULL, fs_roles, fs_fit },
 	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
 	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, NULL },
 	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, NULL },
 	{ 40, "bt", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, bt_roles, NULL },
-	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, NULL },
+	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit },
 	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },
 };
 

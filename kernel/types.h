@@ -77,11 +77,14 @@ struct vlb_type {
 
 /**
  * struct vlb_limits - what a queue's part of the pool can hold
- * @request: bytes of one request
+ * @request: bytes of one request; a quarter of the arena where that is large, so that several
+ *	are in flight
+ * @arena: bytes of a request that is alone in the queue
  * @nqueues: queues of the device
  */
 struct vlb_limits {
 	u32 request;
+	u32 arena;
 	u16 nqueues;
 };
 

@@ -440,7 +440,8 @@ void vlb_config_abort(struct vlb_device *vlb);
 
 /* session.c */
 u64 vlb_pool_min(unsigned int nqueues, unsigned int queue_size);
-u32 vlb_request_max(u64 pool_len, unsigned int nqueues, unsigned int queue_size);
+void vlb_pool_limits(struct vlb_limits *limits, u64 pool_len, unsigned int nqueues,
+		     unsigned int queue_size);
 struct vlb_link *vlb_link_create(struct vlb_device *vlb, const struct vlb_session *args,
 				 struct vlb_session_queue *queues, const unsigned long *present);
 void vlb_link_destroy(struct vlb_link *link);

@@ -386,6 +386,45 @@ static int net_control(void)
 	return r != 0;
 }
 
+/*
+ * Every number in the config space is as large as can be. A driver that allocates memory or loops
+ * by one of them must not take the kernel's time or make it complain; whether it likes the device
+ * is its own business.
+ */
+static int config_huge(void)
+{
+	static const uint8_t patterns[] = {0xff, 0x7f};
+	uint8_t config[128];
+	int made = 0;
+
+	for (uint32_t n = 0; n < 2 * 64; n++) {
+		uint32_t type = n / 2;
+		struct vlb_event event;
+		uint64_t pool_len;
+		int fd = ctl_open(), r;
+
+		memset(config, patterns[n % 2], sizeof(config));
+		r = create(fd, type, "huge", 8, 0xffffff | 0xfULL << 56, config, sizeof(config), 500,
+			   &pool_len);
+		made += !r;
+		if (!r)
+			r = ctl_simple(fd, VLB_IOC_REGISTER);
+		if (!r)
+			r = ctl_stop(fd, VLB_STOP_FAIL);
+		if (!r)
+			r = ctl_event(fd, VLB_EVENT_REGISTERED, LONG_MS, &event);
+		if (!r)
+			r = bury(fd);
+		close(fd);
+		if (r && r != -EPROTONOSUPPORT) {
+			fprintf(stderr, "attack: type %u, bytes 0x%02x\n", type, config[0]);
+			return failed("making and removing a device", r);
+		}
+	}
+	fprintf(stderr, "attack: %d devices were made\n", made);
+	return made == 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -394,6 +433,7 @@ static const struct {
 	{"removed-threads", removed_threads}, {"storm", call_storm},
 	{"input-silent", input_silent},	      {"console-resize", console_resize},
 	{"many-silent", many_silent},	      {"net-control", net_control},
+	{"config-huge", config_huge},
 };
 
 int main(int argc, char **argv)
