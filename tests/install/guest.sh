@@ -72,7 +72,7 @@ works() {
 finds_man_pages() {
 	local page
 
-	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 4/virtio-loopback 3/libvloop; do
+	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input 4/virtio-loopback 3/libvloop; do
 		man -w "${page%/*}" "${page#*/}" >/dev/null || return
 	done
 }
