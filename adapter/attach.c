@@ -63,44 +63,43 @@ static const struct option long_options[] = {
 	{0},
 };
 
-static int bad_value(const char *option, const char *wants, const char *value)
-{
-	return usage_error("attach", "--%s wants %s, not '%s'", option, wants, value);
-}
-
-static int parse_seconds(const char *option, const char *value, int *ret_ms)
+/* The parsers return NULL, or what the option wants instead. */
+static const char *parse_seconds(const char *value, int *ret_ms)
 {
 	uint64_t seconds;
 
 	if (vl_parse_u64(value, 0, 86400, &seconds))
-		return bad_value(option, "seconds", value);
+		return "seconds";
 	*ret_ms = (int)seconds * 1000;
-	return EXIT_OK;
+	return NULL;
 }
 
-static int parse_u32(const char *option, const char *value, uint32_t min, uint32_t max,
-		     uint32_t *ret_value)
+static const char *parse_u32(const char *value, uint32_t min, uint32_t max, const char *wants,
+			     uint32_t *ret_value)
 {
 	uint64_t number;
-	char wants[48];
 
-	snprintf(wants, sizeof(wants), "a number from %u to %u", min, max);
 	if (vl_parse_u64(value, min, max, &number))
-		return bad_value(option, wants, value);
+		return wants;
 	*ret_value = (uint32_t)number;
-	return EXIT_OK;
+	return NULL;
 }
 
-static int parse_queue_size(const char *value, uint32_t *ret_size)
+#define TEXT(number) #number
+#define NUMBER_TEXT(macro) TEXT(macro)
+
+static const char *parse_queue_size(const char *value, uint32_t *ret_size)
 {
-	int ret = parse_u32("queue-size", value, 2, VLB_QUEUE_SIZE_MAX, ret_size);
+	static const char wants[] = "a power of two from 2 to " NUMBER_TEXT(VLB_QUEUE_SIZE_MAX);
+	uint32_t size;
 
-	if (!ret && (*ret_size & (*ret_size - 1)))
-		return bad_value("queue-size", "a power of two", value);
-	return ret;
+	if (parse_u32(value, 2, VLB_QUEUE_SIZE_MAX, wants, &size) || (size & (size - 1)))
+		return wants;
+	*ret_size = size;
+	return NULL;
 }
 
-static int parse_policy(const char *value, enum disconnect_policy *ret_policy)
+static const char *parse_policy(const char *value, enum disconnect_policy *ret_policy)
 {
 	if (!strcmp(value, "wait"))
 		*ret_policy = ON_DISCONNECT_WAIT;
@@ -109,19 +108,19 @@ static int parse_policy(const char *value, enum disconnect_policy *ret_policy)
 	else if (!strcmp(value, "remove"))
 		*ret_policy = ON_DISCONNECT_REMOVE;
 	else
-		return bad_value("on-disconnect", "wait, fail or remove", value);
-	return EXIT_OK;
+		return "wait, fail or remove";
+	return NULL;
 }
 
-static int parse_call(const char *value, bool *ret_eventfd)
+static const char *parse_call(const char *value, bool *ret_eventfd)
 {
 	if (strcmp(value, "file") && strcmp(value, "eventfd"))
-		return bad_value("call", "file or eventfd", value);
+		return "file or eventfd";
 	*ret_eventfd = !strcmp(value, "eventfd");
-	return EXIT_OK;
+	return NULL;
 }
 
-static int parse_mac(const char *value, struct config_wishes *wishes)
+static const char *parse_mac(const char *value, struct config_wishes *wishes)
 {
 	uint8_t *mac = wishes->mac;
 	int end = 0;
@@ -129,12 +128,12 @@ static int parse_mac(const char *value, struct config_wishes *wishes)
 	if (sscanf(value, "%2hhx:%2hhx:%2hhx:%2hhx:%2hhx:%2hhx%n", &mac[0], &mac[1], &mac[2],
 		   &mac[3], &mac[4], &mac[5], &end) != 6 ||
 	    value[end] || (mac[0] & 1))
-		return bad_value("mac", "a unicast address (52:54:00:12:34:56)", value);
+		return "a unicast address (52:54:00:12:34:56)";
 	wishes->has_mac = true;
-	return EXIT_OK;
+	return NULL;
 }
 
-static int parse_name(const char *value, const char **ret_name)
+static const char *parse_name(const char *value, const char **ret_name)
 {
 	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 				      "0123456789-_.:";
@@ -142,95 +141,154 @@ static int parse_name(const char *value, const char **ret_name)
 
 	if (!len || len >= VLB_NAME_MAX || strspn(value, allowed) != len || !strcmp(value, ".") ||
 	    !strcmp(value, ".."))
-		return bad_value("name", "1 to 31 of letters, digits and -_.:", value);
+		return "1 to 31 of letters, digits and -_.:";
 	*ret_name = value;
-	return EXIT_OK;
+	return NULL;
 }
 
-static int parse_flag(int c, struct attach_options *options)
+static const char *parse_tag(const char *value, const char **ret_tag)
+{
+	if (!*value || strlen(value) > 36)
+		return "1 to 36 bytes";
+	*ret_tag = value;
+	return NULL;
+}
+
+static const char *parse_pool(const char *value, uint64_t *ret_size)
+{
+	uint64_t size;
+
+	if (vl_parse_size(value, &size) || !size || size > INT64_MAX / 2)
+		return "a size such as 64M";
+	*ret_size = size;
+	return NULL;
+}
+
+static void take_flag(int c, struct attach_options *options)
 {
 	switch (c) {
 	case OPT_HUGEPAGES:
 		options->hugepages = true;
-		return EXIT_OK;
+		break;
 	case OPT_READ_ONLY:
 		options->read_only = true;
-		return EXIT_OK;
+		break;
 	case OPT_BACKGROUND:
 		options->background = true;
-		return EXIT_OK;
+		break;
 	case OPT_NO_EVENT_IDX:
 		options->no_event_idx = true;
-		return EXIT_OK;
+		break;
 	case OPT_NO_INDIRECT:
 		options->no_indirect = true;
-		return EXIT_OK;
+		break;
 	case OPT_NO_SANDBOX:
 		options->no_sandbox = true;
-		return EXIT_OK;
+		break;
 	case OPT_FORCE:
 		options->force = true;
-		return EXIT_OK;
+		break;
 	case OPT_JSON:
 		options->json = true;
-		return EXIT_OK;
+		break;
 	case OPT_VERBOSE:
 		options->verbose = true;
-		return EXIT_OK;
-	default:
-		return option_error("attach");
+		break;
 	}
 }
 
-static int parse_option(int c, const char *value, struct attach_options *options)
+static const char *take_option(int c, const char *value, struct attach_options *options)
 {
-	uint32_t fd;
-	int ret;
+	const char *wants;
+	uint32_t fd = 0;
 
 	switch (c) {
 	case OPT_NAME:
 		return parse_name(value, &options->name);
 	case OPT_FD:
-		ret = parse_u32("fd", value, 0, INT32_MAX, &fd);
-		if (!ret)
-			options->fd = (int)fd;
-		return ret;
+		wants = parse_u32(value, 0, INT32_MAX, "the number of a descriptor", &fd);
+		options->fd = wants ? -1 : (int)fd;
+		return wants;
 	case OPT_QUEUES:
-		return parse_u32("queues", value, 1, VLB_QUEUES_MAX, &options->queues);
+		return parse_u32(value, 1, VLB_QUEUES_MAX,
+				 "a number from 1 to " NUMBER_TEXT(VLB_QUEUES_MAX),
+				 &options->queues);
 	case OPT_QUEUE_SIZE:
 		return parse_queue_size(value, &options->queue_size);
 	case OPT_POOL:
-		if (vl_parse_size(value, &options->pool) || !options->pool ||
-		    options->pool > INT64_MAX / 2)
-			return bad_value("pool", "a size such as 64M", value);
-		return EXIT_OK;
+		return parse_pool(value, &options->pool);
 	case OPT_ON_DISCONNECT:
 		return parse_policy(value, &options->policy);
 	case OPT_TIMEOUT:
-		ret = parse_seconds("timeout", value, &options->timeout_ms);
-		if (!ret && !options->timeout_ms)
-			return bad_value("timeout", "at least one second", value);
-		return ret;
+		wants = parse_seconds(value, &options->timeout_ms);
+		return !wants && !options->timeout_ms ? "at least one second" : wants;
 	case OPT_DEVICE_TIMEOUT:
-		return parse_seconds("device-timeout", value, &options->device_timeout_ms);
+		return parse_seconds(value, &options->device_timeout_ms);
 	case OPT_WAIT_SOCKET:
-		return parse_seconds("wait-socket", value, &options->wait_socket_ms);
+		return parse_seconds(value, &options->wait_socket_ms);
 	case OPT_CALL:
 		return parse_call(value, &options->call_eventfd);
 	case OPT_MAC:
 		return parse_mac(value, &options->config);
 	case OPT_TAG:
-		if (!*value || strlen(value) > 36)
-			return bad_value("tag", "1 to 36 bytes", value);
-		options->config.tag = value;
-		return EXIT_OK;
+		return parse_tag(value, &options->config.tag);
 	default:
-		return parse_flag(c, options);
+		take_flag(c, options);
+		return NULL;
 	}
+}
+
+void attach_defaults(struct attach_options *ret_options)
+{
+	*ret_options =
+		(struct attach_options){.fd = -1, .timeout_ms = 30000, .device_timeout_ms = 10000};
+}
+
+static const struct option *find_option(const char *name)
+{
+	const struct option *option = long_options;
+
+	while (option->name && strcmp(option->name, name))
+		option++;
+	return option->name ? option : NULL;
+}
+
+enum attach_option_kind attach_option_kind(const char *name)
+{
+	const struct option *option = find_option(name);
+
+	if (!option)
+		return ATTACH_OPTION_NONE;
+	return option->has_arg == required_argument ? ATTACH_OPTION_VALUE : ATTACH_OPTION_FLAG;
+}
+
+const char *attach_option(struct attach_options *options, const char *name, const char *value)
+{
+	return take_option(find_option(name)->val, value, options);
+}
+
+const char *attach_misfit(const struct attach_options *options, const char **ret_type)
+{
+	static const struct {
+		const char *option;
+		const char *type;
+	} only[] = {{"read-only", "blk"}, {"mac", "net"}, {"tag", "fs"}};
+	const bool given[] = {options->read_only, options->config.has_mac,
+			      options->config.tag != NULL};
+
+	for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
+		if (!given[i] || !strcmp(options->type->name, only[i].type))
+			continue;
+		*ret_type = only[i].type;
+		return only[i].option;
+	}
+	return NULL;
 }
 
 static int check_type(const char *name, struct attach_options *options)
 {
+	const char *option, *wanted;
+
 	options->type = type_by_name(name);
 	if (!options->type)
 		return usage_error("attach",
@@ -239,27 +297,27 @@ static int check_type(const char *name, struct attach_options *options)
 		msg_error("%s devices cannot be attached: %s", name, options->type->refused);
 		return EXIT_MISFIT;
 	}
-	if (options->read_only && options->type->id != 2)
-		return usage_error("attach", "--read-only is for blk devices");
-	if (options->config.has_mac && options->type->id != 1)
-		return usage_error("attach", "--mac is for net devices");
-	if (options->config.tag && options->type->id != 26)
-		return usage_error("attach", "--tag is for fs devices");
+	option = attach_misfit(options, &wanted);
+	if (option)
+		return usage_error("attach", "--%s is for %s devices", option, wanted);
 	return EXIT_OK;
 }
 
 int attach_parse(int argc, char **argv, struct attach_options *ret_options)
 {
 	bool policy_given = false;
-	int c, ret;
+	const char *wants;
+	int c, index;
 
-	*ret_options =
-		(struct attach_options){.fd = -1, .timeout_ms = 30000, .device_timeout_ms = 10000};
+	attach_defaults(ret_options);
 	optind = 1;
-	while ((c = getopt_long(argc, argv, "", long_options, NULL)) != -1) {
-		ret = parse_option(c, optarg, ret_options);
-		if (ret)
-			return ret;
+	while ((c = getopt_long(argc, argv, "", long_options, &index)) != -1) {
+		if (c == '?')
+			return option_error("attach");
+		wants = take_option(c, optarg, ret_options);
+		if (wants)
+			return usage_error("attach", "--%s wants %s, not '%s'",
+					   long_options[index].name, wants, optarg);
 		policy_given |= c == OPT_ON_DISCONNECT;
 	}
 	if (ret_options->fd < 0 && argc - optind == 2)
@@ -347,6 +405,7 @@ static int run_attach(int argc, char **argv)
 	if (ret)
 		return ret;
 	msg_setup(options.verbose);
+	msg_device(options.name);
 	if (options.background) {
 		ret = supervise_fork(&result_fd);
 		if (ret) {

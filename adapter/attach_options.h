@@ -8,6 +8,20 @@
 /* attach_parse() - EXIT_OK, or the exit code of an error that has been printed */
 int attach_parse(int argc, char **argv, struct attach_options *ret_options);
 
+/*
+ * For another source of options than the command line. attach_option_kind() says whether there
+ * is an option @name (without "--"), and whether it has a value. attach_option() takes it:
+ * NULL, or what it wants instead of @value, which has to stay valid as long as @options.
+ */
+enum attach_option_kind { ATTACH_OPTION_NONE, ATTACH_OPTION_FLAG, ATTACH_OPTION_VALUE };
+
+void attach_defaults(struct attach_options *ret_options);
+enum attach_option_kind attach_option_kind(const char *name);
+const char *attach_option(struct attach_options *options, const char *name, const char *value);
+
+/* attach_misfit() - an option that is not for options->type, and the type that it is for, or NULL */
+const char *attach_misfit(const struct attach_options *options, const char **ret_type);
+
 extern const char attach_help[];
 
 #endif
