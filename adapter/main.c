@@ -6,7 +6,7 @@
 #include "vloop.h"
 
 static const struct subcommand *const subcommands[] = {
-	&cmd_attach, &cmd_detach, &cmd_list, &cmd_show, &cmd_stats, &cmd_probe,
+	&cmd_attach, &cmd_detach, &cmd_list, &cmd_show, &cmd_stats, &cmd_probe, &cmd_run,
 };
 
 #define NSUBCOMMANDS (sizeof(subcommands) / sizeof(subcommands[0]))

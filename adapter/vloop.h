@@ -11,7 +11,7 @@
 enum vloop_exit {
 	EXIT_OK = 0,
 	EXIT_FAIL = 1, /* anything without a code of its own */
-	EXIT_USAGE = 2, /* the command line is wrong */
+	EXIT_USAGE = 2, /* the command line, or a configuration file, is wrong */
 	EXIT_BACKEND = 3, /* the back-end cannot be reached, or went away */
 	EXIT_MISFIT = 4, /* the back-end is of another type, or lacks what is needed */
 	EXIT_MODULE = 5, /* the kernel module is not there */
@@ -31,7 +31,8 @@ struct subcommand {
 	const char *help;
 };
 
-extern const struct subcommand cmd_attach, cmd_detach, cmd_list, cmd_show, cmd_stats, cmd_probe;
+extern const struct subcommand cmd_attach, cmd_detach, cmd_list, cmd_show, cmd_stats, cmd_probe,
+	cmd_run;
 
 /*
  * Messages go where common/log.h sends them, and to syslog(3) once the process has put

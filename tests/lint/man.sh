@@ -50,7 +50,7 @@ for program in build/devices/*/vloop-*; do
 	[[ -x $program && ! -d $program ]] || continue
 	documented "${program##*/}" "$("$program" --help)"
 done
-for other in virtio-loopback.4 libvloop.3; do
+for other in virtio-loopback.4 libvloop.3 vloop.conf.5; do
 	[[ $(git ls-files "*/$other.scd") ]] || { echo "$other is missing" && status=1; }
 done
 exit "$status"

@@ -10,8 +10,8 @@ options() {
 	grep -o -e '--[a-z][a-z-]*' | grep -v -x -e '--help' | sort -u
 }
 
-echo 1..6
-for sub in attach detach list show stats probe; do
+echo 1..7
+for sub in attach detach list show stats probe run; do
 	n=$((n + 1))
 	page=$sub
 	# list and show share a page.
