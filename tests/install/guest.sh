@@ -72,9 +72,17 @@ works() {
 finds_man_pages() {
 	local page
 
-	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input 4/virtio-loopback 3/libvloop; do
+	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input 4/virtio-loopback 3/libvloop \
+		1/vloop-run 5/vloop.conf; do
 		man -w "${page%/*}" "${page#*/}" >/dev/null || return
 	done
+}
+
+# The example where it was installed, and what it is for at boot.
+checks_example() {
+	local example=/usr/local/share/doc/virtio-loopback/examples/devices.conf
+
+	vloop run --check "$example" && [[ -f /usr/local/lib/systemd/system/vloop-run@.service ]]
 }
 
 links_library() {
@@ -109,6 +117,7 @@ check "vloop is found" vloop --version
 check "the module is found" modinfo virtio_loopback
 check "a device works, and keeps make uninstall away" works
 check "man pages are found" finds_man_pages
+check "the example is right, and the service is there" checks_example
 check "a program can be linked with the library" links_library
 check "make install again" make_target install
 check "make uninstall" make_target uninstall
