@@ -21,7 +21,7 @@ cleanups=()
 fail() {
 	local i=1
 
-	while [[ ${BASH_SOURCE[i]} == */lib.sh ]]; do
+	while [[ ${BASH_SOURCE[i]} == *lib.sh ]]; do
 		i=$((i + 1))
 	done
 	echo "FAIL: $* (line ${BASH_LINENO[i - 1]})"

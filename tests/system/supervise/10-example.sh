@@ -3,7 +3,7 @@
 #
 # The example of the documentation, as it stands: devices come in its order and work, readiness is
 # notified, a second run of the file is refused, and SIGTERM takes all down in reverse order.
-. "$SYSTEM/supervise/lib.sh"
+. "$SYSTEM/supervise/run-lib.sh"
 
 cat >notify.py <<'PYTHON'
 import socket

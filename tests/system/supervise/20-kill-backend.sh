@@ -4,7 +4,7 @@
 # Back-ends are killed under load, and started again: no I/O error, right data, and the same
 # device. An existing socket, of a back-end that somebody else runs, works beside them.
 # limit: 300
-. "$SYSTEM/supervise/lib.sh"
+. "$SYSTEM/supervise/run-lib.sh"
 
 other_pid() {
 	[[ $(backend_of vloop-blk) && $(backend_of vloop-blk) != "$1" ]]

@@ -3,7 +3,7 @@
 #
 # The adapter of a device is killed: its device goes, another comes in its place and works, and
 # the other device does not notice. A device that is detached stays away.
-. "$SYSTEM/supervise/lib.sh"
+. "$SYSTEM/supervise/run-lib.sh"
 
 came_again() {
 	(($(grep -c '^disk: ' all.out) > $1))

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # Back-ends that fail: how often they are started, what is said, what goes on, exit codes.
-. "$SYSTEM/supervise/lib.sh"
+. "$SYSTEM/supervise/run-lib.sh"
 
 # ended NAME STATUS
 ended() {

@@ -3,7 +3,7 @@
 #
 # Ending against resistance: a back-end that ignores SIGTERM and has children, one that hangs with
 # requests in flight, a second signal, and vloop run itself killed.
-. "$SYSTEM/supervise/lib.sh"
+. "$SYSTEM/supervise/run-lib.sh"
 
 cat >stubborn.conf <<-'EOT'
 	[device r]
