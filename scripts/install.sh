@@ -24,7 +24,7 @@ else
 fi
 
 stage=$(mktemp -d)
-trap 'end_job; rm -rf "$stage"' EXIT
+trap 'end_jobs; rm -rf "$stage"' EXIT
 
 # Not build/: that is for the tests, and has another prefix.
 build=$REPO/build-install

@@ -59,12 +59,16 @@ watch_job() {
 	fi
 }
 
-# Ends the job that runs now, with all its children, when this script is ended.
-JOB=""
-end_job() {
-	[[ ! $JOB ]] || kill -TERM -- "-$JOB" 2>/dev/null || true
+# Ends the jobs that run now, with all their children, when this script is ended.
+JOB="" JOBS=()
+end_jobs() {
+	local job
+
+	for job in "${JOBS[@]}"; do
+		kill -TERM -- "-$job" 2>/dev/null || true
+	done
 }
-trap end_job EXIT
+trap end_jobs EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
@@ -80,14 +84,18 @@ start_job() {
 	"$@" </dev/null >>"$out" 2>>"$err" &
 	JOB=$!
 	set +m
+	JOBS+=("$JOB")
 }
 
-# end_of_job: waits; the status is the job's.
+# end_of_job JOB: waits; the status is the job's.
 end_of_job() {
-	local status=0
+	local status=0 job left=()
 
-	wait "$JOB" || status=$?
-	JOB=""
+	wait "$1" || status=$?
+	for job in "${JOBS[@]}"; do
+		[[ $job == "$1" ]] || left+=("$job")
+	done
+	JOBS=("${left[@]}")
 	return "$status"
 }
 
@@ -103,7 +111,7 @@ step() {
 	step_line() { last_line "$log" "$1"; }
 	start_job "$log" "$log" "$@"
 	watch_job "$JOB" "$label" step_line
-	end_of_job || status=$?
+	end_of_job "$JOB" || status=$?
 	if ((status)); then
 		tail -n 40 "$log" >&2
 		die "$label: failed with status $status; the whole log: ${log#"$REPO/"}"
