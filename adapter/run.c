@@ -5,7 +5,8 @@
  *
  *   run.c          command line, event loop
  *   run_lex.c      form of the configuration file
- *   run_conf.c     meaning of it
+ *   run_conf.c     meaning of it: sections, and what follows from the whole
+ *   run_settings.c meaning of it: settings
  *   run_state.c    what to start, start again and end next
  *   run_process.c  one process
  *   run_system.c   users, programs, directories
