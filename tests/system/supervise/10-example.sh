@@ -16,6 +16,9 @@ PYTHON
 mkdir -p /var/lib/vloop
 make_disk /var/lib/vloop/disk0.img 64M
 cleanup_fn rm -r /var/lib/vloop
+cp /src/doc/examples/knob /var/lib/vloop/
+# Elsewhere udev loads it.
+modprobe evdev
 cp /src/doc/examples/devices.conf devices.conf
 python3 notify.py &
 wait_until "$SLOW" test -S notify.sock
@@ -24,9 +27,10 @@ expect 0 vloop run --check devices.conf >/dev/null
 
 NOTIFY_SOCKET=$T/notify.sock vloop run --verbose devices.conf >devices.out 2>devices.err &
 RUN=$!
-await devices disk0 entropy
-[[ $(cut -d: -f1 devices.out) == $'disk0\nentropy' ]] || fail "not in order: $(cat devices.out)"
-[[ -b $(node devices disk0) && $(node devices entropy) == /dev/hwrng* ]] || fail "$(cat devices.out)"
+await devices disk0 entropy knob
+[[ $(cut -d: -f1 devices.out) == $'disk0\nentropy\nknob' ]] || fail "not in order: $(cat devices.out)"
+[[ -b $(node devices disk0) && $(node devices entropy) == /dev/hwrng* &&
+	-c $(node devices knob) ]] || fail "$(cat devices.out)"
 wait_until "$SLOW" grep -q '^READY=1$' notified || fail "readiness was not notified"
 [[ $(stat -c %U:%a /run/vloop/devices/entropy) == nobody:700 ]] || fail "the directory is not private"
 [[ $(ps -o user= -p "$(backend_of vloop-rng)") == nobody ]] || fail "vloop-rng is not nobody's"
@@ -46,11 +50,20 @@ cmp mnt/data data
 umount mnt
 timeout "$SLOW" head -c 32 /dev/hwrng >random
 ! cmp -s -n 32 random /dev/zero || fail "no random numbers"
+timeout "$SLOW" python3 - "$(node devices knob)" <<-'PYTHON' || fail "the knob does not turn"
+	import struct, sys
+	with open(sys.argv[1], "rb", 0) as events:
+	    _, _, *turn = struct.unpack("qqHHi", events.read(24))
+	    _, _, *sync = struct.unpack("qqHHi", events.read(24))
+	sys.exit(turn != [2, 7, 1] or sync != [0, 0, 0])
+PYTHON
 check_counters disk0
 
 stop_run 0
 sed -n 's/.*vloop: \([a-z0-9]*: signal 15 to the .*\)/\1/p' devices.err >order
 diff order - <<-'ORDER' || fail "not in reverse order"
+	knob: signal 15 to the adapter
+	knob: signal 15 to the back-end
 	entropy: signal 15 to the adapter
 	entropy: signal 15 to the back-end
 	disk0: signal 15 to the adapter
@@ -58,6 +71,6 @@ diff order - <<-'ORDER' || fail "not in reverse order"
 ORDER
 ! said devices 'does not end' || fail "something had to be killed"
 [[ ! -e /run/vloop/devices ]] || fail "/run/vloop/devices is left"
-nothing_left devices disk0 entropy
+nothing_left devices disk0 entropy knob
 grep -q '^STOPPING=1$' notified || fail "stopping was not notified"
 fsck.ext4 -fn /var/lib/vloop/disk0.img >fsck.log || fail "$(cat fsck.log)"
