@@ -21,7 +21,8 @@ static const struct counter {
 } counters[] = {
 	{"requests", false},  {"completed", false}, {"bytes_out", false}, {"bytes_in", false},
 	{"kicks", false},     {"calls", false},	    {"stalls", false},	  {"failed", false},
-	{"reoffered", false}, {"clamped", false},   {"dropped", false},	  {"in_flight", true},
+	{"reoffered", false}, {"clamped", false},   {"dropped", false},	  {"dropped_bytes", false},
+	{"in_flight", true},
 };
 
 #define NCOUNTERS (sizeof(counters) / sizeof(counters[0]))

@@ -57,6 +57,16 @@ static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
 	vlb_copy_in(&req->at, plan.seg + plan.nout, ring->pool, len);
 }
 
+/* What is not for the driver is taken away again; nobody else has seen the driver's buffer. */
+static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
+{
+	u32 have;
+	u8 *piece = vlb_at_piece(&req->at, &have);
+
+	if (piece && !q->role->seen(q->vlb, piece, min(len, have)))
+		memset(piece, 0, have);
+}
+
 /* Check one used element, and copy what the device wrote to the driver. */
 static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done *ret_done)
 {
@@ -87,6 +97,8 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done
 		len = req->in_len;
 	}
 	copy_in(q, ring, id, q->role->flags & VLB_ROLE_LEN ? len : req->in_len);
+	if (q->role->seen)
+		show(q, req, len);
 	q->stats.bytes_in += len;
 	ret_done->len = len;
 	trace_vlb_complete(q, id, req->head, len);

@@ -299,6 +299,21 @@ void vlb_copy_in(const struct vlb_at *at, const struct vlb_seg *seg, const void 
 	}
 }
 
+/**
+ * vlb_at_piece - the driver's buffer at a place in its chain
+ * @at: the place
+ * @ret_len: its bytes
+ *
+ * Return: the buffer, or NULL.
+ */
+u8 *vlb_at_piece(const struct vlb_at *at, u32 *ret_len)
+{
+	if (!at->desc)
+		return NULL;
+	*ret_len = chain_len(at);
+	return chain_addr(at);
+}
+
 /*
  * Put the role's "failed" answer into buf, which holds len bytes of a device-writable part of
  * total bytes, beginning at pos.

@@ -3,7 +3,10 @@
  * A virtqueue: its gates, the driver's used ring, and the change from one session to the next.
  */
 #include <linux/bottom_half.h>
+#include <linux/delay.h>
 #include <linux/irqflags.h>
+#include <linux/jiffies.h>
+#include <linux/rcupdate.h>
 #include <linux/sort.h>
 
 #include "trace.h"
@@ -80,6 +83,23 @@ void vlb_queue_more(struct vlb_queue *q)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
+static bool spins(const struct vlb_queue *q)
+{
+	return READ_ONCE(q->role)->flags & VLB_ROLE_SPIN;
+}
+
+static bool submit_spin(struct vlb_queue *q)
+{
+	size_t limit = VLB_POSTED_MAX;
+	unsigned long flags;
+	bool more;
+
+	spin_lock_irqsave(&q->post_lock, flags);
+	more = vlb_submit(q, &limit);
+	spin_unlock_irqrestore(&q->post_lock, flags);
+	return more;
+}
+
 /**
  * vlb_queue_submit - hand the driver's new requests to the back-end
  * @q: the queue
@@ -90,18 +110,19 @@ void vlb_queue_more(struct vlb_queue *q)
 void vlb_queue_submit(struct vlb_queue *q, size_t limit)
 {
 	unsigned int rounds = 0;
-	unsigned long flags;
 	bool more;
 
-	if (q->role->flags & VLB_ROLE_POSTED) {
-		limit = VLB_POSTED_MAX;
-		spin_lock_irqsave(&q->post_lock, flags);
-		more = vlb_submit(q, &limit);
-		spin_unlock_irqrestore(&q->post_lock, flags);
+	if (spins(q)) {
+		more = submit_spin(q);
 	} else {
 		if (!gate_enter(&q->submit))
 			return;
 		do {
+			if (READ_ONCE(q->gate_closed)) {
+				gate_unlock(&q->submit);
+				more = spins(q) && submit_spin(q);
+				break;
+			}
 			more = vlb_submit(q, &limit) || ++rounds == ROUNDS_MAX;
 			if (more)
 				gate_unlock(&q->submit);
@@ -109,6 +130,112 @@ void vlb_queue_submit(struct vlb_queue *q, size_t limit)
 	}
 	if (more)
 		vlb_queue_more(q);
+}
+
+/**
+ * vlb_queue_change_role - a queue's driver behaves in another way from now on
+ * @vlb: its device
+ * @index: its number; one that the device does not have is ignored
+ * @role: with VLB_ROLE_SPIN; the queue's role is VLB_ROLE_POSTED or this one already
+ *
+ * May sleep, with the gate of another queue. From the return on no request is left in the driver's
+ * ring: a driver that spins takes the first one that comes back for its own.
+ */
+void vlb_queue_change_role(struct vlb_device *vlb, unsigned int index,
+			   const struct vlb_role *role)
+{
+	struct vlb_queue *q;
+
+	if (index >= vlb->nqueues)
+		return;
+	q = &vlb->queues[index];
+	if (q->role == role || !(q->role->flags & VLB_ROLE_POSTED))
+		return;
+	WRITE_ONCE(q->gate_closed, true);
+	/* Who enters the gate after this leaves again; who is in goes on for a short while. */
+	smp_mb();
+	while (test_bit(VLB_GATE_RUN, &q->submit.bits))
+		usleep_range(20, 100);
+	/* What nobody did meanwhile is done here. */
+	WRITE_ONCE(q->role, role);
+	while (submit_spin(q))
+		cond_resched();
+}
+
+/* No room for one more request of such a driver: at most a page, in one piece. */
+static bool is_full(struct vlb_queue *q)
+{
+	bool full;
+
+	spin_lock(&q->lock);
+	full = q->ring && !(q->ring->nfree && q->ring->arena.nfree);
+	spin_unlock(&q->lock);
+	return full;
+}
+
+static void refuse(struct vlb_queue *q, bool on)
+{
+	q->refusing = on;
+	q->vq->num_free += on ? -q->vring.num : q->vring.num;
+}
+
+/* The driver has nothing in its ring but the request that it spins for. */
+static bool may_refuse(struct vlb_queue *q)
+{
+	return q->refusing || q->vq->num_free == q->vring.num - 1;
+}
+
+/**
+ * vlb_queue_pace - make the driver find its ring full while the backlog is
+ * @q: a queue with VLB_ROLE_REFUSE, from its notify(): under the driver's lock
+ *
+ * What is in the backlog has been given back, so the driver never sees its ring fill up. Here
+ * the number of free entries, which only the driver changes otherwise, and under that same
+ * lock, is lowered by the size of the ring: the driver, that has one request at a time, finds
+ * none free, keeps its bytes and comes again; virtio_ring then calls notify() though nothing
+ * was added (virtqueue_add(), "for historical reasons"). When the back-end has taken nothing
+ * for the device's time-out, requests are taken, and dropped, until it goes on.
+ */
+void vlb_queue_pace(struct vlb_queue *q)
+{
+	unsigned long limit = msecs_to_jiffies(q->vlb->timeout_ms);
+	u64 completed = READ_ONCE(q->stats.completed);
+	unsigned long flags;
+	bool full;
+
+	spin_lock_irqsave(&q->post_lock, flags);
+	if (!q->ready)
+		goto unlock;
+	full = is_full(q);
+	if (!full || (!q->refusing && !q->dropping) || q->full_completed != completed) {
+		q->full_since = jiffies;
+		q->full_completed = completed;
+		q->dropping = false;
+	}
+	if (full && time_after(jiffies, q->full_since + limit))
+		q->dropping = true;
+	if (q->refusing != (full && !q->dropping) && may_refuse(q)) {
+		refuse(q, !q->refusing);
+		q->stats.stalls += q->refusing;
+	}
+unlock:
+	spin_unlock_irqrestore(&q->post_lock, flags);
+}
+
+/**
+ * vlb_queue_unpace - give a driver back what vlb_queue_pace() took
+ * @q: a queue that is not ready
+ *
+ * Drivers may be in the middle of taking a request back on another CPU, with interrupts off; new
+ * ones they cannot add.
+ */
+void vlb_queue_unpace(struct vlb_queue *q)
+{
+	if (!q->refusing)
+		return;
+	synchronize_rcu();
+	refuse(q, false);
+	q->dropping = false;
 }
 
 /*
@@ -288,7 +415,8 @@ void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int in
  * @q: the queue, vlb->lock held
  *
  * From the return on nobody submits, completes or calls the driver. Sleeps for the end of
- * runs that never wait for anything. Posted queues are changed under post_lock as well.
+ * runs that never wait for anything. Where the driver spins, changes are made under post_lock
+ * as well.
  */
 void vlb_queue_freeze(struct vlb_queue *q)
 {
@@ -346,6 +474,7 @@ static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_re
 		req->live = false;
 		if (req->posted) {
 			q->stats.dropped++;
+			q->stats.dropped_bytes += req->out_len;
 		} else if (again) {
 			q->redo[n].seq = req->seq;
 			q->redo[n++].head = req->head;

@@ -126,6 +126,7 @@ QUEUE_ATTR(failed, READ_ONCE(q->stats.failed));
 QUEUE_ATTR(reoffered, READ_ONCE(q->stats.reoffered));
 QUEUE_ATTR(clamped, READ_ONCE(q->stats.clamped));
 QUEUE_ATTR(dropped, READ_ONCE(q->stats.dropped));
+QUEUE_ATTR(dropped_bytes, READ_ONCE(q->stats.dropped_bytes));
 
 static u64 queue_in_flight(struct vlb_queue *q)
 {
@@ -182,6 +183,7 @@ static struct attribute *queue_attrs[] = {
 	&queue_attr_reoffered.attr,
 	&queue_attr_clamped.attr,
 	&queue_attr_dropped.attr,
+	&queue_attr_dropped_bytes.attr,
 	&queue_attr_in_flight.attr,
 	&queue_attr_size.attr,
 	&queue_attr_driver_size.attr,

@@ -148,37 +148,44 @@ static void publish(struct vlb_queue *q, struct vlb_ring *ring)
 	vlb_eventfd_signal(ring->kick);
 }
 
-static void drop(struct vlb_queue *q, u16 head)
+/* The driver gets a request back that nobody will read. */
+static void drop(struct vlb_queue *q, u16 head, u32 len)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
 	vlb_queue_push_used(q, head, 0);
 	q->stats.dropped++;
+	q->stats.dropped_bytes += len;
 	spin_unlock_irqrestore(&q->lock, flags);
 	vlb_queue_more(q);
 }
 
 /*
- * Offer one request. 0: it is offered, or answered as failed. -ENOSPC: no room now; a posted
- * request never waits. -EAGAIN: more to copy than this context may.
+ * Offer one request. 0: it is offered, or answered as failed. -ENOSPC: no room now; a request that
+ * its driver spins for never waits. -EAGAIN: more to copy than this context may.
  */
 static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 seq,
 		      size_t *left, size_t *unpublished)
 {
 	struct vlb_request *req;
 	struct vlb_plan plan;
-	bool posted;
+	bool posted, spin;
 	int id;
 
 	if (vlb_plan_build(&plan, &q->vring, head)) {
 		vlb_queue_fail(q, head);
 		return 0;
 	}
+	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan.in_len;
+	spin = posted && (q->role->flags & VLB_ROLE_SPIN);
+	if (spin && plan.out_len > VLB_POSTED_MAX) {
+		drop(q, head, plan.out_len);
+		return 0;
+	}
 	if (plan.out_len > *left)
 		return -EAGAIN;
 
-	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan.in_len;
 	id = take_slot(q, ring, &plan);
 	if (id >= 0 && vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
 				      ring->arena_off, ring->requests[id].runs,
@@ -187,10 +194,10 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 		id = -EMSGSIZE;
 	}
 	if (id < 0) {
-		if (id == -ENOSPC && !posted)
+		if (id == -ENOSPC && !spin)
 			return id;
 		if (posted)
-			drop(q, head);
+			drop(q, head, plan.out_len);
 		else
 			vlb_queue_fail(q, head);
 		return 0;
@@ -206,6 +213,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	req->head = head;
 	req->posted = posted;
 	req->in_len = plan.in_len;
+	req->out_len = plan.out_len;
 	req->nin = plan.nsegs - plan.nout;
 	if (req->nin <= VLB_IN_KEPT)
 		memcpy(req->in, plan.seg + plan.nout, req->nin * sizeof(*req->in));
@@ -245,23 +253,24 @@ static bool ask_driver(struct vlb_queue *q)
 	return next_head(q, &head, &seq);
 }
 
-/* Without a back-end requests wait, or fail; posted ones are lost. True: there is more. */
+/* Without a back-end requests wait, or fail; where the driver spins they are lost. True: more. */
 static bool submit_nowhere(struct vlb_queue *q)
 {
 	bool posted = q->role->flags & VLB_ROLE_POSTED;
 	unsigned int budget = VLB_RUN_BUDGET;
+	struct vlb_plan plan;
 	u16 head;
 	u64 seq;
 
-	if ((!q->failing && !posted) || (q->role->flags & VLB_ROLE_RX))
+	if ((!q->failing && !(q->role->flags & VLB_ROLE_SPIN)) || (q->role->flags & VLB_ROLE_RX))
 		return false;
 	do {
 		while (next_head(q, &head, &seq)) {
 			if (!budget--)
 				return true;
 			consume_head(q);
-			if (posted)
-				drop(q, head);
+			if (posted && !vlb_plan_build(&plan, &q->vring, head) && !plan.in_len)
+				drop(q, head, plan.out_len);
 			else
 				vlb_queue_fail(q, head);
 		}
@@ -271,7 +280,7 @@ static bool submit_nowhere(struct vlb_queue *q)
 
 /**
  * vlb_submit - offer new requests to the back-end
- * @q: the queue, with its submit gate (posted queues: post_lock)
+ * @q: the queue, with its submit gate (where the driver spins: post_lock)
  * @limit: bytes that may be copied in this context; made less by what was
  *
  * Never sleeps. Requests that find no room stay in the driver's ring and go on when some is

@@ -73,11 +73,14 @@ static void set_status(struct virtio_device *vdev, u8 status)
 static void reset(struct virtio_device *vdev)
 {
 	struct vlb_device *vlb = vdev_to_vlb(vdev);
+	unsigned int i;
 	bool was_up;
 
 	mutex_lock(&vlb->lock);
 	was_up = vlb->link || (vlb->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	set_ready(vlb, false);
+	for (i = 0; i < vlb->nqueues; i++)
+		vlb_queue_unpace(&vlb->queues[i]);
 	vlb_link_stop(vlb, VLB_REST_FORGET);
 	vlb->epoch++;
 	WRITE_ONCE(vlb->status, 0);
@@ -101,6 +104,8 @@ static bool notify(struct virtqueue *vq)
 	if (q->role->flags & VLB_ROLE_WATCHDOG)
 		vlb_queue_watch(q);
 	vlb_queue_submit(q, limit);
+	if (q->role->flags & VLB_ROLE_REFUSE)
+		vlb_queue_pace(q);
 	return true;
 }
 
@@ -158,6 +163,9 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, un
 	q->signalled = 0;
 	q->callback = false;
 	q->stalled = false;
+	q->gate_closed = false;
+	q->refusing = false;
+	q->dropping = false;
 	q->redo_pos = 0;
 	q->redo_num = 0;
 	mutex_lock(&vlb->lock);

@@ -42,7 +42,6 @@
 
 static const struct vlb_role rx_role = { .flags = VLB_ROLE_RX | VLB_ROLE_LEN };
 static const struct vlb_role tx_role = { .flags = 0 };
-static const struct vlb_role posted_role = { .flags = VLB_ROLE_POSTED };
 
 /* Events that the driver takes whole, whatever used.len says. */
 static const struct vlb_role event_role = { .flags = VLB_ROLE_RX | VLB_ROLE_CLEAR };
@@ -73,9 +72,60 @@ static const struct vlb_role *net_roles(ROLE_ARGS)
 	return index % 2 ? &tx_role : &rx_role;
 }
 
+/*
+ * Transmit queues of a console: hvc's put_chars() spins with interrupts off until its one buffer
+ * is back. What finds the ring full is kept by hvc, or by the tty's writer.
+ */
+static const struct vlb_role console_tx_role = {
+	.flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN | VLB_ROLE_REFUSE,
+};
+/* A port for programs: writers sleep until there is room in the ring. */
+static const struct vlb_role port_tx_role = { .flags = VLB_ROLE_POSTED };
+/* The driver spins here too, but forgets what finds the ring full. */
+static const struct vlb_role control_tx_role = { .flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN };
+
+/* virtio 1.3, 5.3.2: queues 2 and 3 are for control, the others come in pairs for each port. */
+#define CONSOLE_CONTROL_RX	2
+#define CONSOLE_CONTROL_TX	3
+
+/*
+ * A message of the control queue. The driver takes it as long enough, whatever used.len says: a name
+ * shorter than nothing is written behind its buffer. And when a port becomes a console, its driver
+ * begins to spin.
+ */
+static bool console_seen(struct vlb_device *vlb, const u8 *piece, u32 len)
+{
+	const struct virtio_console_control *msg = (const void *)piece;
+	u32 id;
+
+	if (len < sizeof(*msg))
+		return false;
+	id = le32_to_cpu((__force __le32)msg->id);
+	switch (le16_to_cpu((__force __le16)msg->event)) {
+	case VIRTIO_CONSOLE_CONSOLE_PORT:
+		if (id <= VLB_QUEUES_MAX)
+			vlb_queue_change_role(vlb, id ? 2 * id + 3 : 1, &console_tx_role);
+		return true;
+	case VIRTIO_CONSOLE_RESIZE:
+		return len >= sizeof(*msg) + 2 * sizeof(__le16);
+	default:
+		return true;
+	}
+}
+
+static const struct vlb_role control_rx_role = {
+	.flags = VLB_ROLE_RX | VLB_ROLE_LEN, .seen = console_seen,
+};
+
 static const struct vlb_role *console_roles(ROLE_ARGS)
 {
-	return index % 2 ? &posted_role : &rx_role;
+	if (!(features & BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT)))
+		return index % 2 ? &console_tx_role : &rx_role;
+	switch (index) {
+	case CONSOLE_CONTROL_RX: return &control_rx_role;
+	case CONSOLE_CONTROL_TX: return &control_tx_role;
+	default: return index % 2 ? &port_tx_role : &rx_role;
+	}
 }
 
 /* virtio_scsi_cmd_resp.response is byte 11; the answers on the control queue begin with it. */
@@ -289,11 +339,17 @@ static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 /*
  * hvc_remove() frees a console whose resize work may still be queued (drivers/tty/hvc, seen on
  * 6.12), so a device that changes the size while it is removed would take the machine down.
- * Without this feature the driver resizes nothing.
+ * Without this feature the driver resizes nothing. No more ports than the device has queues for.
  */
 static void console_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
+	unsigned int pairs = limits->nqueues / 2;
+
 	*features &= ~BIT_ULL(VIRTIO_CONSOLE_F_SIZE);
+	if (pairs < 2)
+		*features &= ~BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT);
+	else
+		FIT_LE(32, struct virtio_console_config, max_nr_ports, config, len, pairs - 1);
 }
 
 static const struct vlb_field blk_writable[] = {

@@ -4,6 +4,7 @@
 
 #include <linux/types.h>
 
+struct vlb_device;
 struct vlb_limits;
 
 /*
@@ -16,10 +17,14 @@ struct vlb_limits;
 #define VLB_ROLE_LEN		(1u << 1)
 /* Clear long device-writable buffers as well. */
 #define VLB_ROLE_CLEAR		(1u << 2)
-/* Device-readable requests are done once copied: the driver spins for them. */
+/* Device-readable requests are done once copied. */
 #define VLB_ROLE_POSTED		(1u << 3)
 /* A driver waits here with a lock held. */
 #define VLB_ROLE_WATCHDOG	(1u << 4)
+/* The driver spins for each request, with interrupts off; with VLB_ROLE_POSTED. */
+#define VLB_ROLE_SPIN		(1u << 5)
+/* The driver keeps what finds its ring full, and tries again; with VLB_ROLE_SPIN. */
+#define VLB_ROLE_REFUSE		(1u << 6)
 
 /**
  * struct vlb_role - a kind of queue
@@ -28,6 +33,9 @@ struct vlb_limits;
  * @nend: bytes used of @end
  * @start: how the device-writable part of a failed request begins
  * @end: how it ends
+ * @seen: looks at what the back-end wrote before the driver does: @piece has the first @len
+ *	bytes of it, in memory that no device process sees. False: the driver must not see it, and
+ *	finds zeroes in the piece. May sleep. NULL: nobody looks.
  */
 struct vlb_role {
 	u8 flags;
@@ -35,6 +43,7 @@ struct vlb_role {
 	u8 nend;
 	u8 start[12];
 	u8 end[8];
+	bool (*seen)(struct vlb_device *vlb, const u8 *piece, u32 len);
 };
 
 /**
@@ -87,6 +96,10 @@ struct vlb_limits {
 	u32 arena;
 	u16 nqueues;
 };
+
+/* queue.c */
+void vlb_queue_change_role(struct vlb_device *vlb, unsigned int index,
+			   const struct vlb_role *role);
 
 const struct vlb_type *vlb_type_find(u32 id);
 const struct vlb_type *vlb_type_by_name(const char *name, size_t len);

@@ -9,8 +9,8 @@
  *   q->complete, then  gates (queue.c): one context at a time takes completions, or submits.
  *   q->submit          Nobody waits for a gate except vlb_queue_freeze(), which holds both
  *                      while it changes what belongs to a session.
- *   q->post_lock       irqsave: submitting on posted queues, whose drivers spin with
- *                      interrupts off, so that a holder is never preempted.
+ *   q->post_lock       irqsave: submitting on queues whose drivers spin with interrupts
+ *                      off, so that a holder is never preempted.
  *   q->lock            irqsave, a few instructions: the driver's used ring, the ids and the
  *                      arena of the back-end's ring.
  *   vlb->event_lock    irqsave: pending events.
@@ -50,7 +50,7 @@
 #define VLB_INLINE_IRQS_OFF	SZ_16K
 #define VLB_INLINE_ATOMIC	SZ_64K
 
-/* The same on posted queues, whose drivers send less: 32 KiB at once from a port. */
+/* The same where the driver spins. It sends less, a page at once; more is dropped. */
 #define VLB_POSTED_MAX		SZ_64K
 
 /* Requests that one run of a gate handles before it lets the device's thread go on. */
@@ -87,6 +87,7 @@ struct vlb_gate {
  * @nruns: used entries of @runs
  * @nin: device-writable pieces
  * @in_len: bytes of them
+ * @out_len: bytes that the device reads
  * @at: where they begin in the driver's chain
  * @in: the pieces, where there are no more of them
  * @posted: the driver has it back already
@@ -103,6 +104,7 @@ struct vlb_request {
 	bool posted;
 	bool live;
 	u32 in_len;
+	u32 out_len;
 	struct vlb_at at;
 	struct vlb_seg in[VLB_IN_KEPT];
 	struct vlb_run runs[VLB_RUNS_MAX];
@@ -154,7 +156,7 @@ struct vlb_ring {
  *
  * @requests, @bytes_out, @kicks, @reoffered, @stalls: the submit gate's
  * @completed, @bytes_in, @calls, @clamped: the complete gate's
- * @failed, @dropped: q->lock
+ * @failed, @dropped, @dropped_bytes: q->lock
  */
 struct vlb_stats {
 	u64 requests;
@@ -168,6 +170,7 @@ struct vlb_stats {
 	u64 clamped;
 	u64 failed;
 	u64 dropped;
+	u64 dropped_bytes;
 };
 
 /* What becomes of requests that a session leaves unfinished. */
@@ -191,7 +194,7 @@ struct vlb_redo {
  * struct vlb_queue - a virtqueue; lives as long as the device
  * @vlb: its device
  * @index: its number
- * @role: what it is for
+ * @role: what it is for; changes as @vq, and by vlb_queue_change_role()
  * @submit, @complete: gates of the two directions
  * @post_lock: see the lock order
  * @lock: see the lock order
@@ -204,6 +207,12 @@ struct vlb_redo {
  * @signalled: @used_idx when the driver was last called, or chose not to be; the complete gate's
  * @callback: used elements were added, the driver has not been called; q->lock
  * @stalled: submitting waits for an id or pages; q->lock
+ * @gate_closed: @submit is not used any more: the driver spins, or is going to
+ * @refusing: the driver is made to find its ring full, see vlb_queue_pace(); as the next three,
+ *	post_lock, and set in the driver's own context
+ * @dropping: it was for too long
+ * @full_since: jiffies when that began, or when the back-end last took something
+ * @full_completed: stats.completed then
  * @seq: of the next request; the submit gate's
  * @redo: to be offered again before new entries, in order, room for all; the submit gate's
  * @redo_pos, @redo_num: what of @redo is left
@@ -233,6 +242,11 @@ struct vlb_queue {
 	u16 signalled;
 	bool callback;
 	bool stalled;
+	bool gate_closed;
+	bool refusing;
+	bool dropping;
+	unsigned long full_since;
+	u64 full_completed;
 	u64 seq;
 	struct vlb_redo *redo;
 	u16 redo_pos;
@@ -462,6 +476,8 @@ void vlb_queue_attach(struct vlb_queue *q, struct vlb_ring *ring);
 void vlb_queue_detach(struct vlb_queue *q, enum vlb_rest rest);
 void vlb_queue_more(struct vlb_queue *q);
 void vlb_queue_submit(struct vlb_queue *q, size_t limit);
+void vlb_queue_pace(struct vlb_queue *q);
+void vlb_queue_unpace(struct vlb_queue *q);
 void vlb_queue_complete(struct vlb_queue *q);
 void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len);
 void vlb_queue_fail(struct vlb_queue *q, u16 head);
