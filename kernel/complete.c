@@ -63,7 +63,7 @@ static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
 	u32 have;
 	u8 *piece = vlb_at_piece(&req->at, &have);
 
-	if (piece && !q->role->seen(q->vlb, piece, min(len, have)))
+	if (piece && !q->role->seen(q->vlb, q->vlb->facts, piece, min(len, have)))
 		memset(piece, 0, have);
 }
 

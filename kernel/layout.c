@@ -314,6 +314,22 @@ u8 *vlb_at_piece(const struct vlb_at *at, u32 *ret_len)
 	return chain_addr(at);
 }
 
+/**
+ * vlb_chain_piece - the first buffer of a request
+ * @vring: the driver's ring
+ * @head: first descriptor of the chain
+ * @ret_len: its bytes
+ *
+ * Return: the buffer, or NULL.
+ */
+u8 *vlb_chain_piece(const struct vring *vring, u16 head, u32 *ret_len)
+{
+	struct vlb_at c;
+
+	chain_begin(&c, vring, head);
+	return vlb_at_piece(&c, ret_len);
+}
+
 /*
  * Put the role's "failed" answer into buf, which holds len bytes of a device-writable part of
  * total bytes, beginning at pos.

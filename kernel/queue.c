@@ -448,6 +448,8 @@ void vlb_queue_attach(struct vlb_queue *q, struct vlb_ring *ring)
 	q->ring = ring;
 	q->failing = false;
 	q->stalled = false;
+	if (q->role->said)
+		vlb_submit_facts(q);
 	spin_unlock_irqrestore(&q->post_lock, flags);
 }
 
@@ -473,8 +475,9 @@ static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_re
 			continue;
 		req->live = false;
 		if (req->posted) {
-			q->stats.dropped++;
-			q->stats.dropped_bytes += req->out_len;
+			/* What is said again is not lost. */
+			q->stats.dropped += !q->role->said;
+			q->stats.dropped_bytes += q->role->said ? 0 : req->out_len;
 		} else if (again) {
 			q->redo[n].seq = req->seq;
 			q->redo[n++].head = req->head;

@@ -148,17 +148,46 @@ static void publish(struct vlb_queue *q, struct vlb_ring *ring)
 	vlb_eventfd_signal(ring->kick);
 }
 
+/* Give a posted request back. */
+static void post(struct vlb_queue *q, u16 head)
+{
+	unsigned long flags;
+
+	spin_lock_irqsave(&q->lock, flags);
+	vlb_queue_push_used(q, head, 0);
+	spin_unlock_irqrestore(&q->lock, flags);
+	vlb_queue_more(q);
+}
+
 /* The driver gets a request back that nobody will read. */
 static void drop(struct vlb_queue *q, u16 head, u32 len)
 {
 	unsigned long flags;
 
 	spin_lock_irqsave(&q->lock, flags);
-	vlb_queue_push_used(q, head, 0);
 	q->stats.dropped++;
 	q->stats.dropped_bytes += len;
 	spin_unlock_irqrestore(&q->lock, flags);
-	vlb_queue_more(q);
+	post(q, head);
+}
+
+static void note(struct vlb_queue *q, u16 head)
+{
+	u32 len;
+	u8 *piece = vlb_chain_piece(&q->vring, head, &len);
+
+	if (piece)
+		q->role->said(q->vlb->facts, piece, len);
+}
+
+/* The back-end may have it when it is published. */
+static void offer(struct vlb_ring *ring, struct vlb_request *req, u16 id)
+{
+	/* Pairs with complete_one(). */
+	smp_store_release(&req->live, true);
+	ring->avail->ring[ring->avail_idx & (ring->num - 1)] =
+		(__force __virtio16)cpu_to_le16(id);
+	ring->avail_idx++;
 }
 
 /*
@@ -179,6 +208,8 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	}
 	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan.in_len;
 	spin = posted && (q->role->flags & VLB_ROLE_SPIN);
+	if (q->role->said)
+		note(q, head);
 	if (spin && plan.out_len > VLB_POSTED_MAX) {
 		drop(q, head, plan.out_len);
 		return 0;
@@ -217,26 +248,58 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	req->nin = plan.nsegs - plan.nout;
 	if (req->nin <= VLB_IN_KEPT)
 		memcpy(req->in, plan.seg + plan.nout, req->nin * sizeof(*req->in));
-	/* Pairs with complete_one(). */
-	smp_store_release(&req->live, true);
-	ring->avail->ring[ring->avail_idx & (ring->num - 1)] =
-		(__force __virtio16)cpu_to_le16(id);
-	ring->avail_idx++;
+	offer(ring, req, id);
 
 	q->stats.requests++;
 	q->stats.bytes_out += plan.out_len;
 	*left -= plan.out_len;
 	*unpublished += plan.out_len;
 	trace_vlb_submit(q, id, head, plan.out_len, plan.in_len);
-	if (posted) {
-		unsigned long flags;
-
-		spin_lock_irqsave(&q->lock, flags);
-		vlb_queue_push_used(q, head, 0);
-		spin_unlock_irqrestore(&q->lock, flags);
-		vlb_queue_more(q);
-	}
+	if (posted)
+		post(q, head);
 	return 0;
+}
+
+/* Offer a message that says what the driver said to an earlier back-end. False: no room. */
+static bool submit_fact(struct vlb_queue *q, struct vlb_ring *ring, unsigned int fact)
+{
+	struct vlb_plan plan = { .nsegs = 1, .nout = 1 };
+	struct vlb_request *req;
+	u8 bytes[VLB_FACT_BYTES];
+	int id;
+
+	plan.out_len = q->role->restate(fact, bytes);
+	plan.seg[0].len = plan.out_len;
+	id = take_slot(q, ring, &plan);
+	if (id < 0)
+		return false;
+	vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
+		       ring->arena_off, NULL, 0);
+	memcpy(ring->pool + plan.seg[0].off, bytes, plan.out_len);
+	put_descs(ring, &plan, id);
+	req = &ring->requests[id];
+	req->posted = true;
+	req->in_len = 0;
+	req->out_len = plan.out_len;
+	req->nin = 0;
+	q->stats.requests++;
+	q->stats.bytes_out += plan.out_len;
+	offer(ring, req, id);
+	return true;
+}
+
+/**
+ * vlb_submit_facts - tell a new back-end what the driver does not say again
+ * @q: a queue with such a role and a new ring, with its submit gate and post_lock
+ */
+void vlb_submit_facts(struct vlb_queue *q)
+{
+	unsigned int fact;
+
+	for_each_set_bit(fact, q->vlb->facts, VLB_FACTS)
+		if (!submit_fact(q, q->ring, fact))
+			break;
+	publish(q, q->ring);
 }
 
 /* Ask for the driver's next notification. True: a request came before it could see that. */
@@ -269,10 +332,16 @@ static bool submit_nowhere(struct vlb_queue *q)
 			if (!budget--)
 				return true;
 			consume_head(q);
-			if (posted && !vlb_plan_build(&plan, &q->vring, head) && !plan.in_len)
+			if (q->role->said) {
+				/* The next back-end is told what matters of it. */
+				note(q, head);
+				post(q, head);
+			} else if (posted && !vlb_plan_build(&plan, &q->vring, head) &&
+				   !plan.in_len) {
 				drop(q, head, plan.out_len);
-			else
+			} else {
 				vlb_queue_fail(q, head);
+			}
 		}
 	} while (ask_driver(q));
 	return false;

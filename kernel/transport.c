@@ -81,6 +81,7 @@ static void reset(struct virtio_device *vdev)
 	set_ready(vlb, false);
 	for (i = 0; i < vlb->nqueues; i++)
 		vlb_queue_unpace(&vlb->queues[i]);
+	bitmap_zero(vlb->facts, VLB_FACTS);
 	vlb_link_stop(vlb, VLB_REST_FORGET);
 	vlb->epoch++;
 	WRITE_ONCE(vlb->status, 0);

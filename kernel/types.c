@@ -3,6 +3,7 @@
  * The table of device types. All that the transport knows of a type is in its row; the layouts
  * are those of virtio 1.3, chapter 5, and of the kernel's UAPI headers.
  */
+#include <linux/bitops.h>
 #include <linux/build_bug.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -81,19 +82,21 @@ static const struct vlb_role console_tx_role = {
 };
 /* A port for programs: writers sleep until there is room in the ring. */
 static const struct vlb_role port_tx_role = { .flags = VLB_ROLE_POSTED };
-/* The driver spins here too, but forgets what finds the ring full. */
-static const struct vlb_role control_tx_role = { .flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN };
 
 /* virtio 1.3, 5.3.2: queues 2 and 3 are for control, the others come in pairs for each port. */
 #define CONSOLE_CONTROL_RX	2
 #define CONSOLE_CONTROL_TX	3
+
+/* Facts: the driver is ready; port 0 is open, port 1 ... */
+#define CONSOLE_FACT_READY	0
+#define CONSOLE_FACT_OPEN	1
 
 /*
  * A message of the control queue. The driver takes it as long enough, whatever used.len says: a name
  * shorter than nothing is written behind its buffer. And when a port becomes a console, its driver
  * begins to spin.
  */
-static bool console_seen(struct vlb_device *vlb, const u8 *piece, u32 len)
+static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len)
 {
 	const struct virtio_console_control *msg = (const void *)piece;
 	u32 id;
@@ -103,11 +106,15 @@ static bool console_seen(struct vlb_device *vlb, const u8 *piece, u32 len)
 	id = le32_to_cpu((__force __le32)msg->id);
 	switch (le16_to_cpu((__force __le16)msg->event)) {
 	case VIRTIO_CONSOLE_CONSOLE_PORT:
-		if (id <= VLB_QUEUES_MAX)
+		if (msg->value && id <= VLB_QUEUES_MAX)
 			vlb_queue_change_role(vlb, id ? 2 * id + 3 : 1, &console_tx_role);
 		return true;
 	case VIRTIO_CONSOLE_RESIZE:
 		return len >= sizeof(*msg) + 2 * sizeof(__le16);
+	case VIRTIO_CONSOLE_PORT_REMOVE:
+		if (id < VLB_FACTS - CONSOLE_FACT_OPEN)
+			clear_bit(CONSOLE_FACT_OPEN + id, facts);
+		return true;
 	default:
 		return true;
 	}
@@ -115,6 +122,47 @@ static bool console_seen(struct vlb_device *vlb, const u8 *piece, u32 len)
 
 static const struct vlb_role control_rx_role = {
 	.flags = VLB_ROLE_RX | VLB_ROLE_LEN, .seen = console_seen,
+};
+
+/* The driver says that it is ready, and which ports are open, to the first back-end alone. */
+static void console_said(unsigned long *facts, const u8 *piece, u32 len)
+{
+	const struct virtio_console_control *msg = (const void *)piece;
+	u32 id;
+
+	if (len < sizeof(*msg))
+		return;
+	id = le32_to_cpu((__force __le32)msg->id);
+	switch (le16_to_cpu((__force __le16)msg->event)) {
+	case VIRTIO_CONSOLE_DEVICE_READY:
+		assign_bit(CONSOLE_FACT_READY, facts, !!msg->value);
+		break;
+	case VIRTIO_CONSOLE_PORT_OPEN:
+		if (id < VLB_FACTS - CONSOLE_FACT_OPEN)
+			assign_bit(CONSOLE_FACT_OPEN + id, facts, !!msg->value);
+		break;
+	}
+}
+
+static u32 console_restate(unsigned int fact, u8 bytes[VLB_FACT_BYTES])
+{
+	bool ready = fact == CONSOLE_FACT_READY;
+	const struct virtio_console_control msg = {
+		.id = (__force __virtio32)cpu_to_le32(ready ? VIRTIO_CONSOLE_BAD_ID :
+							      fact - CONSOLE_FACT_OPEN),
+		.event = (__force __virtio16)cpu_to_le16(ready ? VIRTIO_CONSOLE_DEVICE_READY :
+								 VIRTIO_CONSOLE_PORT_OPEN),
+		.value = (__force __virtio16)cpu_to_le16(1),
+	};
+
+	memcpy(bytes, &msg, sizeof(msg));
+	return sizeof(msg);
+}
+
+/* The driver spins here too, but forgets what finds the ring full. */
+static const struct vlb_role control_tx_role = {
+	.flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN,
+	.said = console_said, .restate = console_restate,
 };
 
 static const struct vlb_role *console_roles(ROLE_ARGS)
@@ -338,8 +386,10 @@ static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 
 /*
  * hvc_remove() frees a console whose resize work may still be queued (drivers/tty/hvc, seen on
- * 6.12), so a device that changes the size while it is removed would take the machine down.
- * Without this feature the driver resizes nothing. No more ports than the device has queues for.
+ * 6.12), so a device that changes the size while it is removed would take the machine down. Nobody
+ * but hvc can cancel that work, and waiting for everything on the kernel's shared work queue would
+ * be waiting for other processes. Without this feature the driver resizes nothing. No more ports
+ * than the device has queues for.
  */
 static void console_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {

@@ -341,6 +341,8 @@ struct vlb_config_write {
  * @config_mutex: one config write at a time
  * @config_write: it
  * @event_lock, @events, @event_wait: pending events, a bit each
+ * @facts: what the driver has said since its last reset that a new back-end has to know, see
+ *	struct vlb_role
  * @nqueues, @queues: by number
  * @queues_kobj: their directory in sysfs
  */
@@ -393,6 +395,8 @@ struct vlb_device {
 	spinlock_t event_lock;
 	unsigned long events;
 	wait_queue_head_t event_wait;
+
+	DECLARE_BITMAP(facts, VLB_FACTS);
 
 	unsigned int nqueues;
 	struct kobject *queues_kobj;
@@ -485,6 +489,7 @@ void vlb_queue_watch(struct vlb_queue *q);
 
 /* submit.c */
 bool vlb_submit(struct vlb_queue *q, size_t *limit);
+void vlb_submit_facts(struct vlb_queue *q);
 
 /* complete.c */
 bool vlb_complete(struct vlb_queue *q, unsigned int budget);
