@@ -101,18 +101,12 @@ static uint64_t queue_limit(const struct attach *attach, const struct config_spa
 	const struct vloop_type *type = attach->type;
 	uint64_t told = attach->backend.queue_max;
 	uint64_t has = config_request_queues(type, attach->backend.features, config);
-	uint64_t most;
+	uint64_t most = config_queues(type, attach->backend.features, config);
 
-	switch (type->id) {
-	case 1:
-		/* Counted in pairs by all sides; the control queue is behind the last one. */
+	/* Counted in pairs by all sides; the control queue is behind the last one. */
+	if (type->id == 1)
 		return 2 * (told && told < has ? told : has) + 1;
-	case 3:
-		return told ? told : VLB_QUEUES_MAX;
-	default:
-		most = type->count_size ? type->queues_fixed + has : type->queues;
-		return told && told < most ? told : most;
-	}
+	return told && told < most ? told : most;
 }
 
 /* How many queues the device is made with; the driver may use fewer. */
@@ -120,10 +114,11 @@ static enum vloop_exit choose_queues(struct attach *attach, const struct config_
 {
 	const struct vloop_type *type = attach->type;
 	uint64_t most = queue_limit(attach, config), n = type->queues;
+	uint32_t least = type->queues_fixed < n ? type->queues_fixed + 1 : type->queues;
 
 	if (type->flags & TYPE_PER_CPU)
 		n = type->queues_fixed + (uint64_t)get_nprocs();
-	if (n > most)
+	if (type->flags & TYPE_ALL_QUEUES || n > most)
 		n = most;
 	if (n > VLB_QUEUES_MAX)
 		n = VLB_QUEUES_MAX;
@@ -134,9 +129,9 @@ static enum vloop_exit choose_queues(struct attach *attach, const struct config_
 			  most);
 		return EXIT_MISFIT;
 	}
-	if (n <= type->queues_fixed) {
+	if (n < least) {
 		msg_error("%s: %" PRIu64 " queues, but a %s device needs %u at least",
-			  attach_source(attach), n, type->name, type->queues_fixed + 1);
+			  attach_source(attach), n, type->name, least);
 		return EXIT_MISFIT;
 	}
 	attach->nqueues = (uint32_t)n;

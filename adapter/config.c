@@ -126,17 +126,31 @@ int config_make_up(const struct vloop_type *type, const struct config_wishes *wi
 	}
 }
 
+static bool counts(const struct vloop_type *type, uint64_t features)
+{
+	return type->count_size &&
+	       (type->mq_bit == FIELD_ALWAYS || features & (1ULL << type->mq_bit));
+}
+
 uint64_t config_request_queues(const struct vloop_type *type, uint64_t features,
 			       const struct config_space *config)
 {
 	uint64_t n;
 
-	if (!type->count_size)
-		return 1;
-	if (type->mq_bit != FIELD_ALWAYS && !(features & (1ULL << type->mq_bit)))
+	if (!counts(type, features))
 		return 1;
 	n = config_get(config, type->count_offset, type->count_size);
 	return n ? n : 1;
+}
+
+uint64_t config_queues(const struct vloop_type *type, uint64_t features,
+		       const struct config_space *config)
+{
+	uint64_t each = type->queues_each ? type->queues_each : 1;
+
+	if (!counts(type, features))
+		return type->queues;
+	return type->queues_fixed + each * config_request_queues(type, features, config);
 }
 
 void config_set_queues(const struct vloop_type *type, uint32_t nqueues, struct config_space *config)
@@ -145,6 +159,8 @@ void config_set_queues(const struct vloop_type *type, uint32_t nqueues, struct c
 
 	if (!type->count_size)
 		return;
+	if (type->queues_each)
+		n /= type->queues_each;
 	/* net counts pairs; an odd queue at the end is the control queue. */
 	if (type->id == 1)
 		n = nqueues / 2;

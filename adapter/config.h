@@ -55,6 +55,13 @@ uint64_t config_request_queues(const struct vloop_type *type, uint64_t features,
 			       const struct config_space *config);
 
 /*
+ * config_queues() - how many queues such a device has in all (not for net, whose control
+ * queue depends on more than the config space)
+ */
+uint64_t config_queues(const struct vloop_type *type, uint64_t features,
+		       const struct config_space *config);
+
+/*
  * config_set_queues() - show the driver no more queues than the device was created with:
  * it believes this field, and would ask for queues that are not there
  */

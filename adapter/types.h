@@ -38,13 +38,15 @@ struct config_field {
 
 #define TYPE_CONFIG_REQUIRED (1u << 0) /* without GET_CONFIG there is no such device */
 #define TYPE_PER_CPU (1u << 1) /* the driver uses one request queue per processor */
+#define TYPE_ALL_QUEUES (1u << 2) /* the driver uses as many as the config space says */
 
 /*
  * @queues: what a device has unless told otherwise; with TYPE_PER_CPU, @queues_fixed plus
  *	one per processor up to what the back-end has
+ * @queues_each: queues for each that the config space counts; 0: one
  * @mq_bit: feature that allows more than one request queue; FIELD_ALWAYS: none is needed
  * @count_offset, @count_size: the config member with the number of request queues (or
- *	pairs); size 0: there is none
+ *	pairs, or ports); size 0: there is none
  * @config_sizes: sizes of the config space over the versions of the specification, largest
  *	first, then zeroes. Servers differ in which of them they answer.
  * @config_min: less than that cannot be this type
@@ -59,6 +61,7 @@ struct vloop_type {
 	const char *module;
 	uint32_t queues;
 	uint32_t queues_fixed;
+	uint32_t queues_each;
 	unsigned int mq_bit;
 	uint16_t count_offset;
 	uint16_t count_size;

@@ -48,7 +48,7 @@ static void test_table(void **state)
 		assert_non_null(type->module);
 		assert_non_null(type->features);
 		assert_non_null(type->fields);
-		assert_true(type->queues > type->queues_fixed);
+		assert_true(type->queues > type->queues_fixed || type->queues_each);
 		if (type->where[0])
 			assert_non_null(type->dev_prefix);
 		check_sizes(type);
@@ -151,6 +151,7 @@ static void test_make_up(void **state)
 static void test_queues(void **state)
 {
 	const struct vloop_type *blk = type_by_name("blk"), *net = type_by_name("net");
+	const struct vloop_type *console = type_by_name("console");
 	struct config_space config = {.len = 96};
 
 	(void)state;
@@ -163,6 +164,14 @@ static void test_queues(void **state)
 	assert_int_equal(config_request_queues(blk, 1ULL << 12, &config), 1);
 	config_set_queues(net, 5, &config);
 	assert_int_equal(config_get(&config, 8, 2), 2);
+	/* Two for each port, and two for control; without ports two. */
+	config_put(&config, 4, 4, 7);
+	assert_int_equal(config_queues(console, 1ULL << 1, &config), 16);
+	assert_int_equal(config_queues(console, 0, &config), 2);
+	config_set_queues(console, 7, &config);
+	assert_int_equal(config_get(&config, 4, 4), 2);
+	config_put(&config, 0, 4, 3);
+	assert_int_equal(config_queues(type_by_name("scsi"), 0, &config), 2 + 3);
 	/* A config space that ends before the field stays as it is. */
 	config.len = 30;
 	config_set_queues(blk, 2, &config);
