@@ -72,8 +72,8 @@ works() {
 finds_man_pages() {
 	local page
 
-	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input 4/virtio-loopback 3/libvloop \
-		1/vloop-run 5/vloop.conf; do
+	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input 1/vloop-console 4/virtio-loopback \
+		3/libvloop 1/vloop-run 5/vloop.conf; do
 		man -w "${page%/*}" "${page#*/}" >/dev/null || return
 	done
 }

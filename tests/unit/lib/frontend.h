@@ -8,7 +8,7 @@
 
 #include "driver.h"
 
-#define FRONTEND_QUEUES 2U
+#define FRONTEND_QUEUES 6U
 #define ANSWER_MS	20000	/* far more than it takes; a test that waits so long has failed */
 
 struct frontend {
