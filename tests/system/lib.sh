@@ -185,6 +185,17 @@ start_rng() {
 	await_server "$name"
 }
 
+# start_console NAME OPTION...: its socket for clients, where it has one, is $T/NAME.tty.
+start_console() {
+	local name=$1
+
+	shift
+	rm -f "$T/$name.sock"
+	vloop-console --socket-path="$T/$name.sock" "$@" >>"$T/$name.log" 2>&1 &
+	SERVER[$name]=$!
+	await_server "$name"
+}
+
 stop_server() {
 	kill "${SERVER[$1]}" 2>/dev/null || true
 	ends "${SERVER[$1]}" "back-end $1" || true
@@ -247,6 +258,11 @@ no_device() {
 
 wait_no_device() {
 	wait_until "$SLOW" no_device "$1" || fail "device $1 does not go"
+}
+
+# queue_counter NAME QUEUE WHICH
+queue_counter() {
+	cat "$CLASS/$1/queues/$2/$3"
 }
 
 # counter NAME WHICH: over all queues.
