@@ -11,6 +11,7 @@
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -25,6 +26,7 @@
 #include "ctl.h"
 
 #define VERSION_1 (1ULL << VIRTIO_F_VERSION_1)
+#define POOL_BASE 0x100000000ULL /* doc/uapi.md: guest address of the pool */
 #define LONG_MS 60000 /* no step takes so long on a healthy machine */
 
 static struct virtio_blk_config disk = {.capacity = 2048};
@@ -386,6 +388,78 @@ static int net_control(void)
 	return r != 0;
 }
 
+/* Answer the next request of a queue with @bytes, and say that it were @len. False: there is none. */
+static bool answer(struct ctl_session *session, unsigned int queue, const void *bytes, size_t size,
+		   uint32_t len)
+{
+	const struct vlb_session_queue *q = &session->queue[queue];
+	struct vring_desc *desc = (void *)(session->pool + q->out_desc);
+	volatile struct vring_avail *avail = (void *)(session->pool + q->out_avail);
+	volatile struct vring_used *used = (void *)(session->pool + q->out_used);
+	uint64_t one = 1;
+	uint16_t head;
+
+	for (int i = 0; avail->idx == used->idx; i++) {
+		if (i == 1000)
+			return false;
+		usleep(1000);
+	}
+	head = avail->ring[used->idx % q->out_num];
+	memcpy(session->pool + desc[head].addr - POOL_BASE, bytes, size);
+	used->ring[used->idx % q->out_num].id = head;
+	used->ring[used->idx % q->out_num].len = len;
+	atomic_thread_fence(memory_order_seq_cst);
+	used->idx++;
+	return write((int)q->out_call, &one, sizeof(one)) == sizeof(one);
+}
+
+/*
+ * The driver of a console with several ports believes that each control message is as long as it has to
+ * be: a name that is shorter than its header is written to before its buffer. And it spins for the output
+ * of what it is told to be a console, which may have been something else a moment ago.
+ */
+static int console_control(void)
+{
+	const struct virtio_console_config config = {.max_nr_ports = 2};
+	const uint16_t events[] = {VIRTIO_CONSOLE_PORT_NAME, VIRTIO_CONSOLE_RESIZE,
+				   VIRTIO_CONSOLE_PORT_OPEN, VIRTIO_CONSOLE_CONSOLE_PORT};
+	struct virtio_console_control msg = {.event = VIRTIO_CONSOLE_PORT_ADD, .value = 1};
+	static struct ctl_session session;
+	struct vlb_event event = {0};
+	uint64_t pool_len;
+	int fd = ctl_open(), r;
+	bool ok;
+
+	r = create(fd, VIRTIO_ID_CONSOLE, "ports", 6, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT, &config,
+		   sizeof(config), 2000, &pool_len);
+	if (!r)
+		r = ctl_simple(fd, VLB_IOC_REGISTER);
+	if (!r)
+		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
+	if (!r)
+		r = ctl_session(fd, event.epoch, 6, pool_len, 0, &session);
+	if (!r)
+		r = ctl_start(fd, event.epoch);
+	if (r)
+		return failed("starting a console", r);
+	ok = answer(&session, 2, &msg, sizeof(msg), sizeof(msg));
+	for (size_t i = 0; i < sizeof(events) / sizeof(events[0]); i++) {
+		msg.event = events[i];
+		for (uint32_t len = 0; ok && len < sizeof(msg); len++)
+			ok = answer(&session, 2, &msg, sizeof(msg), len);
+	}
+	/* Ports that there are, that there are not, and again. */
+	for (uint32_t id = 0; ok && id < 400; id++) {
+		msg.id = id < 200 ? id % 4 : id * 0x01010101U;
+		msg.event = (uint16_t)(id % 10);
+		ok = answer(&session, 2, &msg, sizeof(msg), sizeof(msg));
+	}
+	r = bury(fd);
+	if (r)
+		return failed("removing it", r);
+	return ok ? 0 : failed("sending control messages", -EPIPE);
+}
+
 /*
  * Every number in the config space is as large as can be. A driver that allocates memory or loops
  * by one of them must not take the kernel's time or make it complain; whether it likes the device
@@ -433,7 +507,7 @@ static const struct {
 	{"removed-threads", removed_threads}, {"storm", call_storm},
 	{"input-silent", input_silent},	      {"console-resize", console_resize},
 	{"many-silent", many_silent},	      {"net-control", net_control},
-	{"config-huge", config_huge},
+	{"config-huge", config_huge},	      {"console-control", console_control},
 };
 
 int main(int argc, char **argv)

@@ -22,7 +22,8 @@ CASES=(honest
 	capacity-zero capacity-max capacity-shrink queues-zero queues-many
 	fuzz-blk fuzz-console fuzz-input fuzz-rng fuzz-net fuzz-scsi fuzz-all
 	attack-status-removed attack-create-detach attack-removed-threads attack-storm
-	attack-input-silent attack-console-resize attack-many-silent attack-net-control attack-config-huge)
+	attack-input-silent attack-console-resize attack-many-silent attack-net-control attack-config-huge
+	attack-console-control)
 
 if [[ ${LIST:-} ]]; then
 	printf '%s\n' "${CASES[@]}"
@@ -472,6 +473,7 @@ case_attack-console-resize() { attack_ console-resize; }
 case_attack-many-silent() { attack_ many-silent; }
 case_attack-net-control() { attack_ net-control; }
 case_attack-config-huge() { attack_ config-huge; }
+case_attack-console-control() { attack_ console-control; }
 
 "case_$1"
 honest
