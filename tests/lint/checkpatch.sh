@@ -11,5 +11,5 @@ set -euo pipefail
 # module is for several kernels.
 found=$(perl "$(checkpatch_dir)/checkpatch.pl" --no-tree --no-summary --terse --quiet --show-types \
 	--max-line-length=100 --ignore CONSTANT_COMPARISON,MACRO_ARG_UNUSED,LINUX_VERSION_CODE \
-	-f kernel/*.[ch] include/uapi/linux/*.h || true)
+	-f kernel/*.[ch] kernel/kunit/*.[ch] include/uapi/linux/*.h || true)
 [[ ! $found ]] || { echo "$found" && exit 1; }

@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KUnit tests of the table of device types. */
+#include <kunit/test.h>
+#include <linux/log2.h>
+#include <linux/prandom.h>
+#include <linux/sizes.h>
+#include <linux/virtio_blk.h>
+#include <linux/virtio_loopback.h>
+
+#include "fake.h"
+
+/* Device ids of virtio 1.3 are below this; one more is unknown to everybody. */
+#define IDS	64
+
+static void types_found(struct kunit *test)
+{
+	unsigned int known = 0;
+	u32 id;
+
+	for (id = 0; id < IDS; id++) {
+		const struct vlb_type *type = vlb_type_find(id);
+
+		if (!type)
+			continue;
+		known++;
+		KUNIT_EXPECT_EQ(test, type->id, id);
+		KUNIT_EXPECT_PTR_EQ(test, vlb_type_by_name(type->name, strlen(type->name)), type);
+		KUNIT_EXPECT_NULL(test, vlb_type_by_name(type->name, strlen(type->name) - 1));
+	}
+	KUNIT_EXPECT_GE(test, known, 1);
+	KUNIT_EXPECT_NULL(test, vlb_type_find(0));
+	KUNIT_EXPECT_NULL(test, vlb_type_find(U32_MAX));
+	KUNIT_EXPECT_NULL(test, vlb_type_by_name("", 0));
+	KUNIT_EXPECT_NULL(test, vlb_type_by_name("blkx", 4));
+}
+
+/* A row that can be attached has all that the transport takes from it. */
+static void types_complete(struct kunit *test)
+{
+	u32 id;
+
+	for (id = 0; id < IDS; id++) {
+		const struct vlb_type *type = vlb_type_find(id);
+		const struct vlb_field *field;
+
+		if (!type)
+			continue;
+		KUNIT_EXPECT_LE(test, type->vclass, VLB_CLASS_REFUSED);
+		KUNIT_EXPECT_LT(test, strlen(type->name), sizeof_field(struct vlb_type_info, out_name));
+		if (type->vclass == VLB_CLASS_REFUSED) {
+			KUNIT_EXPECT_EQ(test, type->pool, 0);
+			continue;
+		}
+		KUNIT_EXPECT_GT(test, type->pool, 0);
+		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(type->pool));
+		KUNIT_EXPECT_TRUE(test, PAGE_ALIGNED(type->pool_queue));
+		for (field = type->writable; field && field->len; field++) {
+			KUNIT_EXPECT_LE(test, field->offset + field->len, VLB_CONFIG_MAX);
+			KUNIT_EXPECT_LE(test, field->len,
+					sizeof_field(struct vlb_config_write, data));
+		}
+	}
+}
+
+/* Every queue that a device may have has a role, whose answer fits into it. */
+static void types_roles(struct kunit *test)
+{
+	static const u64 features[] = { 0, ~0ULL };
+	unsigned int i, nvqs, index;
+	u32 id;
+
+	for (id = 0; id < IDS; id++) {
+		const struct vlb_type *type = vlb_type_find(id);
+
+		for (i = 0; type && i < ARRAY_SIZE(features); i++) {
+			for (nvqs = 1; nvqs <= VLB_QUEUES_MAX; nvqs++) {
+				for (index = 0; index < nvqs; index++) {
+					const struct vlb_role *role =
+						type->role(index, nvqs, features[i]);
+
+					KUNIT_ASSERT_NOT_NULL(test, role);
+					KUNIT_EXPECT_LE(test, role->nstart, sizeof(role->start));
+					KUNIT_EXPECT_LE(test, role->nend, sizeof(role->end));
+				}
+			}
+		}
+	}
+}
+
+static void random_limits(struct vlb_limits *limits, struct rnd_state *rnd)
+{
+	unsigned int nqueues = 1 + prandom_u32_state(rnd) % VLB_QUEUES_MAX;
+	unsigned int queue_size = 2u << prandom_u32_state(rnd) % ilog2(VLB_QUEUE_SIZE_MAX);
+	u64 pool_len = vlb_pool_min(nqueues, queue_size) + prandom_u32_state(rnd) % SZ_256M;
+
+	vlb_pool_limits(limits, pool_len, nqueues, queue_size);
+}
+
+/* Whatever the config space holds: only its bytes are changed, and a second time changes no more. */
+static void types_fit_random(struct kunit *test)
+{
+	u8 *once = kunit_kzalloc(test, VLB_CONFIG_MAX, GFP_KERNEL);
+	struct vlb_limits limits = { };
+	struct rnd_state rnd;
+	unsigned int i;
+	u32 id;
+
+	KUNIT_ASSERT_NOT_NULL(test, once);
+	prandom_seed_state(&rnd, 2);
+	for (id = 0; id < IDS; id++) {
+		const struct vlb_type *type = vlb_type_find(id);
+
+		for (i = 0; type && type->fit && i < 100; i++) {
+			u32 len = prandom_u32_state(&rnd) % (i % 2 ? 128 : VLB_CONFIG_MAX);
+			u64 features = ((u64)prandom_u32_state(&rnd) << 32) | prandom_u32_state(&rnd);
+			u64 before, after;
+			/* Exactly as long, so that KASAN sees a step too far. */
+			u8 *config = kzalloc(len, GFP_KERNEL);
+
+			KUNIT_ASSERT_NOT_NULL(test, config);
+			prandom_bytes_state(&rnd, config, len);
+			random_limits(&limits, &rnd);
+			type->fit(&limits, config, len, &features);
+			memcpy(once, config, len);
+			before = features;
+			type->fit(&limits, config, len, &features);
+			after = features;
+			KUNIT_EXPECT_MEMEQ(test, config, once, len);
+			KUNIT_EXPECT_EQ(test, before, after);
+			kfree(config);
+		}
+	}
+}
+
+/* A disk's largest request fits the arena, and there are queues for what it may use. */
+static void types_fit_blk(struct kunit *test)
+{
+	const struct vlb_type *type = vlb_type_by_name("blk", 3);
+	struct virtio_blk_config config;
+	struct vlb_limits limits;
+	struct rnd_state rnd;
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	prandom_seed_state(&rnd, 4);
+	for (i = 0; i < 1000; i++) {
+		u64 features = BIT_ULL(VIRTIO_BLK_F_MQ), most;
+
+		random_limits(&limits, &rnd);
+		memset(&config, 0xff, sizeof(config));
+		type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+		most = (u64)le32_to_cpu((__force __le32)config.seg_max) *
+		       le32_to_cpu((__force __le32)config.size_max);
+		KUNIT_EXPECT_LE(test, most, limits.arena);
+		KUNIT_EXPECT_GE(test, most, PAGE_SIZE);
+		KUNIT_EXPECT_EQ(test, le16_to_cpu((__force __le16)config.num_queues),
+				limits.nqueues);
+		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SEG_MAX));
+		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SIZE_MAX));
+	}
+}
+
+static struct kunit_case types_cases[] = {
+	KUNIT_CASE(types_found),
+	KUNIT_CASE(types_complete),
+	KUNIT_CASE(types_roles),
+	KUNIT_CASE(types_fit_random),
+	KUNIT_CASE(types_fit_blk),
+	{ }
+};
+
+struct kunit_suite vlb_types_suite = {
+	.name = "vlb_types",
+	.test_cases = types_cases,
+};
