@@ -30,6 +30,15 @@ in_toolchain() {
 	' "$tree" "$@"
 }
 
+# Where make finds the kernel, in the toolchain's tree.
+kernel_headers() {
+	if is_debug_kernel "$1"; then
+		debug_source "$1"
+	else
+		printf '/usr/src/linux-headers-%s\n' "$(<"$(kernel_dir "$1")/release")"
+	fi
+}
+
 # What the module is made of: its sources, the headers beside them, the way it
 # is built and the kernel.
 module_key() {
@@ -60,7 +69,7 @@ build_module() {
 
 build_module_locked() {
 	local kernel=$1 source=$2 final key release tree work copy dir started=$SECONDS
-	local -a arguments
+	local -a arguments debug=()
 
 	key=$(module_key "$source" "$kernel")
 	final=$(module_dir "$kernel" "$source")
@@ -78,9 +87,11 @@ build_module_locked() {
 	dir=$(dirname "$source")/include
 	[[ -d $dir ]] && cp -a "$dir" "$copy/"
 	read -ra arguments <<<"${VM_MAKE_ARGS:-}"
-	in_toolchain "$tree" make -s -j "$(nproc)" -C "/usr/src/linux-headers-$release" \
+	# Debug kernels get the module's KUnit tests as well.
+	! is_debug_kernel "$kernel" || debug=(ARCH="$(debug_arch "$kernel")" VLB_KUNIT=m)
+	in_toolchain "$tree" make -s -j "$(nproc)" -C "$(kernel_headers "$kernel")" \
 		M="/build/$kernel/${source##*/}" CC=gcc HOSTCC=gcc \
-		CONFIG_DEBUG_INFO_BTF_MODULES= "${arguments[@]}" modules >&2 ||
+		CONFIG_DEBUG_INFO_BTF_MODULES= "${debug[@]}" "${arguments[@]}" modules >&2 ||
 		die "the module does not build for $release"
 
 	work=$(new_work_dir "build-$kernel")

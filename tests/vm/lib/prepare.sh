@@ -7,6 +7,7 @@
 #   roots/NAME/busybox                for the initramfs
 #   kernels/K/{vmlinuz,release,...}   kernel, modules, headers, initramfs
 #   toolchain/SUITE/tree              compiler and headers, entered by chroot
+#   toolchain/debug/tree              the same for debug kernels, see debug.sh
 #   build/K/SOURCE                    our module, see module.sh
 
 # To be raised when the way something is built changes, so that old caches are
@@ -45,6 +46,7 @@ root_packages() {
 	base) list_packages "$VM_DIR/guest/packages.base" ;;
 	install) list_packages "$VM_DIR/guest/packages.base" "$VM_DIR/guest/packages.install" ;;
 	toolchain) list_packages "$VM_DIR/guest/packages.toolchain" ;;
+	debug) list_packages "$DEBUG_CONFIGS/packages" ;;
 	*) usage_error "unknown root '$1': base and install exist" ;;
 	esac
 }
@@ -121,10 +123,15 @@ kernel_ready() {
 }
 
 ensure_kernel() {
-	[[ $1 =~ ^[0-9]+\.[0-9]+$ ]] || usage_error "not a kernel release: '$1'"
+	is_debug_kernel "$1" || [[ $1 =~ ^[0-9]+\.[0-9]+$ ]] ||
+		usage_error "no such kernel: '$1' (${ALL_KERNELS[*]}, ${DEBUG_KERNELS[*]})"
 	# The initramfs takes busybox from the user land.
 	ensure_root base
-	kernel_ready "$1" || with_lock prepare build_kernel "$1"
+	if is_debug_kernel "$1"; then
+		debug_kernel_ready "$1" || with_lock debug build_debug_kernel "$1"
+	else
+		kernel_ready "$1" || with_lock prepare build_kernel "$1"
+	fi
 }
 
 build_kernel() {
@@ -145,7 +152,7 @@ build_kernel() {
 	fetch_kernel "$suite" "$release" "$work"
 	say "unpacking kernel $release"
 	unpack_kernel "$release" "$work"
-	build_initrd "$release" "$work"
+	build_initrd "$release" "$work" "${INITRD_MODULES[@]}"
 	printf '%s\n' "$release" >"$work/release"
 	printf '%s\n' "$suite" >"$work/suite"
 	publish "$work" "$(kernel_dir "$kernel")" "$(kernel_key)"
@@ -212,15 +219,16 @@ unpack_kernel() {
 	rm -rf "$work/image" "$work/image-debs" "$work/headers"
 }
 
-# busybox and the modules. The script /init is not in here: "vm run" adds the
-# one of the source tree, so a change to it never needs a new cache.
+# build_initrd RELEASE WORK MODULE...: busybox and the modules. The script /init is not in
+# here: "vm run" adds the one of the source tree, so a change to it never needs a new cache.
 build_initrd() {
 	local release=$1 work=$2 tree=$2/initrd name path
 
+	shift 2
 	mkdir -p "$tree"/{bin,dev,proc,sys,mnt,modules}
 	cp "$CACHE/roots/base/busybox" "$tree/bin/busybox"
 	ln -s busybox "$tree/bin/sh"
-	for name in "${INITRD_MODULES[@]}"; do
+	for name; do
 		modprobe -S "$release" -d "$work/modules" --show-depends "$name" ||
 			die "kernel $release has no module $name"
 	done | awk '$1 == "insmod" && !seen[$2]++ { print $2 }' >"$work/insmod.list"
@@ -232,12 +240,13 @@ build_initrd() {
 	rm -rf "$tree" "$work/insmod.list"
 }
 
-# The kernel's own suite has the compiler and the pahole that it was built with:
-# an older compiler lacks attributes that the headers were configured for.
-# bookworm is the exception, one tree less and the compiler makes no difference.
+# The tree's name. The kernel's own suite has the compiler and the pahole that it was built
+# with: an older compiler lacks attributes that the headers were configured for. bookworm is the
+# exception, one tree less and the compiler makes no difference. Debug kernels have their own.
 toolchain_suite() {
 	local suite
 
+	is_debug_kernel "$1" && echo debug && return
 	suite=$(<"$(kernel_dir "$1")/suite")
 	[[ $suite != bookworm ]] || suite=trixie
 	printf '%s\n' "$suite"
@@ -247,8 +256,16 @@ toolchain_dir() {
 	printf '%s\n' "$CACHE/toolchain/$(toolchain_suite "$1")"
 }
 
+toolchain_key() {
+	if [[ $1 == debug ]]; then
+		root_key debug "$DEBUG_RELEASE"
+	else
+		root_key toolchain "$1"
+	fi
+}
+
 toolchain_ready() {
-	is_published "$CACHE/toolchain/$1" "$(root_key toolchain "$1")"
+	is_published "$CACHE/toolchain/$1" "$(toolchain_key "$1")"
 }
 
 ensure_toolchain() {
@@ -257,21 +274,25 @@ ensure_toolchain() {
 	ensure_kernel "$kernel"
 	suite=$(toolchain_suite "$kernel")
 	toolchain_ready "$suite" || with_lock prepare build_toolchain "$suite"
-	[[ -e $(headers_mark "$kernel") ]] || with_lock prepare add_headers "$kernel"
+	is_debug_kernel "$kernel" || [[ -e $(headers_mark "$kernel") ]] ||
+		with_lock prepare add_headers "$kernel"
 }
 
 build_toolchain() {
-	local suite=$1 work started=$SECONDS
+	local name=$1 suite=$1 packages=toolchain what=modules work started=$SECONDS
 
-	! toolchain_ready "$suite" || return 0
-	work=$(new_work_dir "toolchain-$suite")
-	say "building the tree to compile modules in (Debian $suite)"
-	bootstrap toolchain "$suite" "$work/root.tar" "$work/log"
+	! toolchain_ready "$name" || return 0
+	if [[ $name == debug ]]; then
+		suite=$(debug_suite) packages=debug what="debug kernels"
+	fi
+	work=$(new_work_dir "toolchain-$name")
+	say "building the tree to compile $what in (Debian $suite)"
+	bootstrap "$packages" "$suite" "$work/root.tar" "$work/log"
 	mkdir "$work/tree"
 	tar -xf "$work/root.tar" -C "$work/tree" --no-same-owner --exclude='./dev/*'
 	mkdir -p "$work/tree/build" "$work/tree/dev" "$work/tree/proc"
 	rm -f "$work/root.tar"
-	publish "$work" "$CACHE/toolchain/$suite" "$(root_key toolchain "$suite")"
+	publish "$work" "$CACHE/toolchain/$name" "$(toolchain_key "$name")"
 	say "toolchain in $((SECONDS - started)) s"
 }
 

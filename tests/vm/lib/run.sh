@@ -1,12 +1,12 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Starts the guest, follows its output, and decides how the run ended. The
-# variables opt_* and "command" are set by parse_run_options() in vm.
+# Starts the guest (QEMU, or User Mode Linux), follows its output, and decides how
+# the run ended. The variables opt_* and "command" are set by parse_run_options() in vm.
 
 # shellcheck disable=SC2154
 
-# Seconds from QEMU's start to the command's start, and from the end of the
+# Seconds from the machine's start to the command's start, and from the end of the
 # allowed time to the moment the guest has to be gone.
 readonly BOOT_LIMIT=300
 readonly BOOT_TRIES=3
@@ -14,7 +14,7 @@ readonly GRACE=20
 
 # What the kernel says when something is wrong with it. Lines that say this on
 # a healthy machine are taken out first.
-readonly SPLAT_HARMLESS='Spectre V2 : WARNING: Unprivileged eBPF|kmemleak: (Kernel memory leak detector|Automatic memory scanning)'
+readonly SPLAT_HARMLESS='Spectre V2 : WARNING: Unprivileged eBPF|kmemleak: (Kernel memory leak detector|Automatic memory scanning|Cannot allocate a scan area)'
 readonly SPLAT='\bBUG[: ]|WARNING: |Oops|Call Trace:|KASAN: |UBSAN: |KCSAN: |KFENCE: |kernel BUG at|general protection|invalid opcode|(possible|inconsistent) (recursive|circular|irq) lock|INFO: lockdep is turned off|(soft|hard) (lockup|LOCKUP)|blocked for more than|rcu.*detected.* stall|(list_add|list_del) corruption|refcount_t: |Bad page state|Kernel panic|kmemleak: |trying to register non-static key|DEBUG_LOCKS_WARN|unable to handle|vm-init: '
 
 # QEMU's option syntax doubles commas in values.
@@ -70,6 +70,7 @@ write_guest_files() {
 	{
 		printf 'vm_mode=%q vm_udev=%q vm_systemd=%q\n' "$1" "$opt_udev" "$opt_systemd"
 		[[ -d $RUN/extra ]] && printf 'vm_module=1\n'
+		[[ $opt_kernel != uml ]] || printf 'vm_uml=1\n'
 		# Virtual time runs ahead of real time in a counted run.
 		[[ $opt_counted || $1 != command ]] || printf 'vm_watchdog=%q\n' "$opt_timeout"
 		if [[ $1 == shell ]] && size=$(stty size) && [[ $size != "0 0" ]]; then
@@ -89,29 +90,51 @@ write_guest_files() {
 }
 
 add_image() {
-	qemu+=(-drive "if=none,id=image$1,format=raw,readonly=on,file=$(qemu_value "$2")"
+	machine+=(-drive "if=none,id=image$1,format=raw,readonly=on,file=$(qemu_value "$2")"
 		-device "nvme,drive=image$1,serial=image$1")
 }
 
 add_share() {
-	qemu+=(-fsdev "local,id=$1,path=$(qemu_value "$2"),security_model=none,multidevs=remap${3:-}"
+	machine+=(-fsdev "local,id=$1,path=$(qemu_value "$2"),security_model=none,multidevs=remap${3:-}"
 		-device "virtio-9p-pci,fsdev=$1,mount_tag=$1")
 }
 
-# Fills the array "qemu". Nehalem, because an emulated "rep movsb" is slow and
+# Fills the array "machine" for User Mode Linux: a process that has the images as files and the
+# directories below RUN/share. Its processes are kept by seccomp, as ptrace allows one CPU only.
+# Two CPUs at most: 7.2's further ones run into each other where they start.
+uml_command() {
+	local cpus=$((opt_cpus < 2 ? 1 : 2))
+
+	[[ ! ${opt_qemu[*]} && ! $opt_counted && $opt_root == base ]] ||
+		usage_error "--qemu, --counted and --root are not for --kernel uml"
+	mkdir "$RUN/share"
+	ln -s "$RUN/ctl" "$RUN/share/ctl"
+	ln -s "$REPO" "$RUN/share/src"
+	ln -s "$opt_out" "$RUN/share/results"
+	[[ ! -d $RUN/extra ]] || ln -s "$RUN/extra" "$RUN/share/extra"
+	# A session of its own: on a panic it signals its whole process group.
+	machine=(setsid "$(kernel_dir uml)/vmlinuz" "mem=$opt_mem" seccomp=on "ncpus=$cpus"
+		"uml_dir=$RUN" "hostfs=$RUN/share" "initrd=$RUN/initrd.img"
+		"ubd0r=$CACHE/roots/base/root.squashfs"
+		"ubd1r=$(kernel_dir uml)/modules.squashfs"
+		con=null ssl=null "ssl0=null,fd:2" console=ttyS0 loglevel=7 log_buf_len=4M
+		printk.devkmsg=on panic=-1 vm.uml "${opt_append[@]}")
+}
+
+# Fills the array "machine" for QEMU. Nehalem, because an emulated "rep movsb" is slow and
 # newer CPU models make the guest use it for every copy.
 qemu_command() {
 	local kernel_args
 
-	qemu=(qemu-system-x86_64 -machine q35 -m "$opt_mem" -nodefaults -no-user-config
+	machine=(qemu-system-x86_64 -machine q35 -m "$opt_mem" -nodefaults -no-user-config
 		-display none -no-reboot)
 	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 nokaslr random.trust_cpu=on"
 	if [[ $opt_counted ]]; then
-		qemu+=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off" -smp 1 -cpu Nehalem)
+		machine+=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off" -smp 1 -cpu Nehalem)
 	elif [[ $opt_accel == kvm ]]; then
-		qemu+=(-accel kvm -smp "$opt_cpus" -cpu host)
+		machine+=(-accel kvm -smp "$opt_cpus" -cpu host)
 	else
-		qemu+=(-accel "tcg,thread=multi,tb-size=512" -smp "$opt_cpus" -cpu Nehalem)
+		machine+=(-accel "tcg,thread=multi,tb-size=512" -smp "$opt_cpus" -cpu Nehalem)
 	fi
 	[[ $opt_accel == kvm ]] ||
 		kernel_args+=" mitigations=off nopti no_timer_check tsc=reliable"
@@ -127,14 +150,15 @@ qemu_command() {
 	add_share results "$opt_out"
 	[[ ! -d $RUN/extra ]] || add_share extra "$RUN/extra" ,readonly=on
 
-	qemu+=(-kernel "$(kernel_dir "$opt_kernel")/vmlinuz" -initrd "$RUN/initrd.img"
+	machine+=(-kernel "$(kernel_dir "$opt_kernel")/vmlinuz" -initrd "$RUN/initrd.img"
 		-append "$kernel_args ${opt_append[*]}" "${opt_qemu[@]}")
 }
 
 prepare_run() {
 	local built
 
-	need_programs qemu-system-x86_64 cpio
+	[[ $opt_kernel == uml ]] || need_programs qemu-system-x86_64
+	need_programs cpio
 	ensure_kernel "$opt_kernel"
 	ensure_root "$opt_root"
 	[[ ! $opt_module ]] || build_module "$opt_kernel" "$opt_module" >/dev/null
@@ -162,13 +186,13 @@ prepare_run() {
 		mkdir "$opt_out"
 	fi
 	assemble_initrd
-	choose_accelerator
+	[[ $opt_kernel == uml ]] || choose_accelerator
 }
 
 cleanup_run() {
 	local pid
 
-	for pid in "${QEMU_PID:-}" "${TAIL_PIDS[@]}"; do
+	for pid in "${MACHINE_PID:-}" "${TAIL_PIDS[@]}"; do
 		[[ $pid ]] && kill -9 "$pid" 2>/dev/null
 	done
 	[[ $RUN ]] && rm -rf "$RUN"
@@ -178,7 +202,7 @@ cleanup_run() {
 wait_for_guest() {
 	local started=$SECONDS limit=$((SECONDS + BOOT_LIMIT)) command_seen=""
 
-	while kill -0 "$QEMU_PID" 2>/dev/null; do
+	while kill -0 "$MACHINE_PID" 2>/dev/null; do
 		if [[ ! $command_seen && -e $RUN/ctl/started ]]; then
 			command_seen=1
 			limit=$((SECONDS + opt_timeout + GRACE))
@@ -200,14 +224,24 @@ save_logs() {
 	[[ ! -s $RUN/ctl/processes ]] || cp "$RUN/ctl/processes" "$opt_out/processes.txt"
 }
 
+# A kernel log without what is no complaint. User Mode Linux has some of its own while it boots,
+# about its console and its second CPU.
+filtered_log() {
+	if [[ $opt_kernel == uml ]]; then
+		sed '1,/vm: the boot is over/d' "$1"
+	else
+		cat "$1"
+	fi | grep -vE "$SPLAT_HARMLESS"
+}
+
 print_splat() {
 	local file
 
 	# The console too: it alone has what happened while powering off.
 	for file in "$opt_out/dmesg.txt" "$opt_out/console.txt"; do
-		if grep -vE "$SPLAT_HARMLESS" "$file" | grep -qE "$SPLAT"; then
+		if filtered_log "$file" | grep -E "$SPLAT" >"$RUN/splat"; then
 			say "the kernel complained:"
-			grep -vE "$SPLAT_HARMLESS" "$file" | grep -E -m 3 -B 3 -A 40 "$SPLAT" | head -n 120 >&2
+			filtered_log "$file" | grep -E -m 3 -B 3 -A 40 "$SPLAT" | head -n 120 >&2
 			return 0
 		fi
 	done
@@ -223,38 +257,50 @@ print_tail() {
 	}
 }
 
-# One boot, until QEMU has ended; 1 if that took too long.
+# One boot, until the machine has ended; 1 if that took too long.
 run_guest() {
 	local in_time=0 pid
 
 	: >"$RUN/console"
-	"${qemu[@]}" </dev/null >"$RUN/qemu.log" 2>&1 &
-	QEMU_PID=$!
-	tail -n +1 -s 0.1 -f --pid="$QEMU_PID" "$RUN/ctl/stdout" &
+	if [[ $opt_kernel == uml ]]; then
+		# A pipe, since User Mode Linux takes no file for a serial line.
+		"${machine[@]}" </dev/null >"$RUN/machine.log" 2> >(exec cat >>"$RUN/console") &
+		MACHINE_PID=$!
+		# It ends by abort(3) even when it powers off, which is not worth a message.
+		disown "$MACHINE_PID"
+	else
+		"${machine[@]}" </dev/null >"$RUN/machine.log" 2>&1 &
+		MACHINE_PID=$!
+	fi
+	tail -n +1 -s 0.1 -f --pid="$MACHINE_PID" "$RUN/ctl/stdout" &
 	TAIL_PIDS+=("$!")
-	tail -n +1 -s 0.1 -f --pid="$QEMU_PID" "$RUN/ctl/stderr" >&2 &
+	tail -n +1 -s 0.1 -f --pid="$MACHINE_PID" "$RUN/ctl/stderr" >&2 &
 	TAIL_PIDS+=("$!")
 
 	wait_for_guest || in_time=1
-	((in_time == 0)) || kill -9 "$QEMU_PID" 2>/dev/null
-	wait "$QEMU_PID" 2>/dev/null || true
+	((in_time == 0)) || kill -9 "$MACHINE_PID" 2>/dev/null
+	wait "$MACHINE_PID" 2>/dev/null || true
 	for pid in "${TAIL_PIDS[@]}"; do
 		wait "$pid" || true
 	done
-	QEMU_PID="" TAIL_PIDS=()
+	MACHINE_PID="" TAIL_PIDS=()
 	save_logs
 	return "$in_time"
 }
 
 run_command() {
 	local in_time tries=$BOOT_TRIES status
-	local -a qemu
+	local -a machine
 
 	prepare_run
 	write_guest_files command
-	qemu_command
-	qemu+=(-serial "file:$RUN/console")
-	[[ ! $opt_verbose ]] || say "${qemu[*]}"
+	if [[ $opt_kernel == uml ]]; then
+		uml_command
+	else
+		qemu_command
+		machine+=(-serial "file:$RUN/console")
+	fi
+	[[ ! $opt_verbose ]] || say "${machine[*]}"
 	while :; do
 		in_time=1
 		run_guest || in_time=""
@@ -266,9 +312,9 @@ run_command() {
 		say "the guest did not get through its boot; trying again"
 	done
 
-	[[ -s $RUN/console || ! -s $RUN/qemu.log ]] || {
-		cat "$RUN/qemu.log" >&2
-		die "QEMU did not start the guest"
+	[[ -s $RUN/console || ! -s $RUN/machine.log ]] || {
+		cat "$RUN/machine.log" >&2
+		die "the machine did not start"
 	}
 	if [[ -e $RUN/ctl/timeout || (! $in_time && ! -e $RUN/ctl/status) ]]; then
 		print_tail 60
@@ -298,18 +344,19 @@ run_command() {
 }
 
 run_shell() {
-	local -a qemu
+	local -a machine
 
 	[[ -t 0 && -t 1 ]] || usage_error "vm shell needs a terminal; use vm run"
+	[[ $opt_kernel != uml ]] || usage_error "vm shell is for kernels in QEMU; use vm run"
 	prepare_run
 	write_guest_files shell
 	qemu_command
 	# Ctrl-C belongs to the guest; the end of the shell is the end of the guest.
-	qemu+=(-serial "file:$RUN/console" -chardev "stdio,id=tty,signal=off" -serial chardev:tty)
+	machine+=(-serial "file:$RUN/console" -chardev "stdio,id=tty,signal=off" -serial chardev:tty)
 	say "booting; leave with exit or Ctrl-D, /src is the source tree, /results is ${opt_out}"
 	local terminal status=0
 	terminal=$(stty -g)
-	"${qemu[@]}" || status=$?
+	"${machine[@]}" || status=$?
 	stty "$terminal"
 	save_logs
 	print_splat || true
