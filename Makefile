@@ -8,7 +8,7 @@ DESTDIR ?=
 KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
-.PHONY: help build demo check check-long bench install uninstall shell clean
+.PHONY: help build demo check check-long check-debug bench install uninstall shell clean
 
 help: ## this list
 	@echo 'virtio-loopback: vhost-user processes as devices of the local kernel'
@@ -29,6 +29,10 @@ check: ## all tests that fit into half an hour or so
 check-long: ## every test
 	@scripts/packages build check vm
 	@scripts/check.sh long
+
+check-debug: ## KUnit and system tests in a debug kernel, built first
+	@scripts/packages build check vm
+	@scripts/check.sh debug
 
 bench: ## measure, in a virtual machine, against the alternatives
 	@scripts/packages build vm

@@ -1,13 +1,13 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# check.sh quick|long: runs all tests and adds them up. Every part prints TAP;
-# results/check has what each one said. The last line is the sum.
+# check.sh quick|long|debug: runs all tests, or those in debug kernels, and adds them up. Every
+# part prints TAP; results/check has what each one said. The last line is the sum.
 
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
-readonly MODE=${1:?quick or long}
+readonly MODE=${1:?quick, long or debug}
 readonly OUT=$RESULTS/check
 passed=0 failed=0 skipped=0
 
@@ -75,9 +75,19 @@ mkdir -p "$OUT"
 say "Logs are in results/check; a part with nothing to say is silent."
 "$REPO/scripts/build.sh" || exit
 
-part unit "$REPO/scripts/unit-tests.sh"
-part lint "$REPO/tests/lint/run"
-if [[ $MODE == quick ]]; then
+# Everything takes several times as long there.
+readonly DEBUG_TESTS=(basic/ debug/)
+debug_kernels() {
+	part uml "$REPO/tests/system/run" --kernel uml --out "$OUT/uml" "${DEBUG_TESTS[@]}"
+}
+
+if [[ $MODE != debug ]]; then
+	part unit "$REPO/scripts/unit-tests.sh"
+	part lint "$REPO/tests/lint/run"
+fi
+if [[ $MODE == debug ]]; then
+	debug_kernels
+elif [[ $MODE == quick ]]; then
 	# Many of the tests wait for a bound to pass: two virtual machines at a time. Who comes
 	# first prepares what both need; the install test has user lands of its own.
 	start_part system "$REPO/tests/system/run" --group quick --out "$OUT/system"
@@ -89,6 +99,7 @@ else
 	part vm "$REPO/tests/vm/selftest.sh"
 	part system "$REPO/tests/system/run" --group all --out "$OUT/system"
 	part hostile "$REPO/tests/hostile/run" --long --out "$OUT/hostile"
+	debug_kernels
 fi
 
 say "all parts in $(duration "$SECONDS")"

@@ -6,6 +6,7 @@
 #   T        scratch directory, in memory
 #   LONG     not empty: full lengths and counts
 #   BACKEND  the variant, for tests that have some ("# variants:" in their head)
+#   SLOWER   how many times as long things may take in this kernel
 # guest-run ends what a test leaves behind, and looks whether the kernel is well.
 
 set -Eeuo pipefail
@@ -14,7 +15,8 @@ trap 'last_error="line $LINENO, $BASH_COMMAND"' ERR
 
 CLASS=/sys/class/virtio-loopback
 # Seconds that anything may take that should be quick: machines may be slow, and shared.
-SLOW=90
+: "${SLOWER:=1}"
+SLOW=$((90 * SLOWER))
 declare -A ADAPTER=() SERVER=()
 cleanups=()
 
@@ -295,7 +297,7 @@ verify() {
 	local disk=$1
 
 	shift
-	timeout -k 5 "${FIO_LIMIT:-240}" fio --name=verify --filename="$disk" --direct=1 \
+	timeout -k 5 $((240 * SLOWER)) fio --name=verify --filename="$disk" --direct=1 \
 		--ioengine=io_uring --rw=randwrite --size=32m --bsrange=512-1m --iodepth=16 \
 		--allow_file_create=0 --serialize_overlap=1 --verify=crc32c --verify_fatal=1 --randrepeat=0 \
 		--output="$T/fio.log" "$@"
