@@ -30,7 +30,7 @@ check-long: ## every test
 	@scripts/packages build check vm
 	@scripts/check.sh long
 
-check-debug: ## KUnit and system tests in a debug kernel, built first
+check-debug: ## KUnit, failing allocations and system tests in a debug kernel, built first
 	@scripts/packages build check vm
 	@scripts/check.sh debug
 
