@@ -27,10 +27,10 @@ expect 0 vloop run --check devices.conf >/dev/null
 
 NOTIFY_SOCKET=$T/notify.sock vloop run --verbose devices.conf >devices.out 2>devices.err &
 RUN=$!
-await devices disk0 entropy knob
-[[ $(cut -d: -f1 devices.out) == $'disk0\nentropy\nknob' ]] || fail "not in order: $(cat devices.out)"
+await devices disk0 entropy knob terminal
+[[ $(cut -d: -f1 devices.out) == $'disk0\nentropy\nknob\nterminal' ]] || fail "not in order: $(cat devices.out)"
 [[ -b $(node devices disk0) && $(node devices entropy) == /dev/hwrng* &&
-	-c $(node devices knob) ]] || fail "$(cat devices.out)"
+	-c $(node devices knob) && -c $(node devices terminal) ]] || fail "$(cat devices.out)"
 wait_until "$SLOW" grep -q '^READY=1$' notified || fail "readiness was not notified"
 [[ $(stat -c %U:%a /run/vloop/devices/entropy) == nobody:700 ]] || fail "the directory is not private"
 [[ $(ps -o user= -p "$(backend_of vloop-rng)") == nobody ]] || fail "vloop-rng is not nobody's"
@@ -57,11 +57,21 @@ timeout "$SLOW" python3 - "$(node devices knob)" <<-'PYTHON' || fail "the knob d
 	    _, _, *sync = struct.unpack("qqHHi", events.read(24))
 	sys.exit(turn != [2, 7, 1] or sync != [0, 0, 0])
 PYTHON
+# The last close of a terminal resets it, so it is kept open.
+exec 7<>"$(node devices terminal)" 8<>/run/vloop/devices/terminal/pty
+stty raw -echo <&7
+echo from without >&8
+[[ $(timeout "$SLOW" head -c 13 <&7) == 'from without' ]] || fail "nothing comes in at the terminal"
+echo from within >&7
+[[ $(timeout "$SLOW" head -c 12 <&8) == 'from within' ]] || fail "nothing comes out of the terminal"
+exec 7>&- 8>&-
 check_counters disk0
 
 stop_run 0
 sed -n 's/.*vloop: \([a-z0-9]*: signal 15 to the .*\)/\1/p' devices.err >order
 diff order - <<-'ORDER' || fail "not in reverse order"
+	terminal: signal 15 to the adapter
+	terminal: signal 15 to the back-end
 	knob: signal 15 to the adapter
 	knob: signal 15 to the back-end
 	entropy: signal 15 to the adapter
@@ -71,6 +81,6 @@ diff order - <<-'ORDER' || fail "not in reverse order"
 ORDER
 ! said devices 'does not end' || fail "something had to be killed"
 [[ ! -e /run/vloop/devices ]] || fail "/run/vloop/devices is left"
-nothing_left devices disk0 entropy knob
+nothing_left devices disk0 entropy knob terminal
 grep -q '^STOPPING=1$' notified || fail "stopping was not notified"
 fsck.ext4 -fn /var/lib/vloop/disk0.img >fsck.log || fail "$(cat fsck.log)"

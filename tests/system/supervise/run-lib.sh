@@ -68,7 +68,7 @@ nothing_left() {
 
 	shift
 	[[ ! -e $T/$name.run ]] || fail "left: $(find "$T/$name.run")"
-	left=$(pgrep -ax 'vloop|vloop-blk|vloop-rng|vloop-input') && fail "left: $left"
+	left=$(pgrep -ax 'vloop|vloop-blk|vloop-rng|vloop-input|vloop-console') && fail "left: $left"
 	for device; do
 		[[ ! -e $CLASS/$device ]] || fail "device $device is left"
 	done
