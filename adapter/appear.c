@@ -2,6 +2,7 @@
 /* Where a virtio device shows up once its driver has bound, and who uses it there. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <glob.h>
 #include <limits.h>
 #include <stdio.h>
@@ -12,6 +13,7 @@
 #include "sysfs.h"
 
 #define BUS "/sys/bus/virtio/devices"
+#define TERMINALS 16 /* MAX_NR_HVC_CONSOLES of drivers/tty/hvc */
 
 static int find_pattern(const struct vloop_type *type, const char *virtio, char *ret_device,
 			size_t size)
@@ -62,27 +64,87 @@ static int find_rng(char *ret_device, size_t size)
 	return 0;
 }
 
-/* The hvc number of a port is in debugfs only, where that is mounted and readable. */
+/* The driver's own number of a console, from 1; 0: the port is none, or debugfs cannot be read. */
+static int console_number(const char *path)
+{
+	char line[SYSFS_TEXT];
+	bool console = false;
+	int number = 0;
+	FILE *file;
+
+	file = fopen(path, "re");
+	if (!file)
+		return 0;
+	while (fgets(line, sizeof(line), file)) {
+		if (!strncmp(line, "is_console: yes", 15))
+			console = true;
+		if (sscanf(line, "console_vtermno: %d", &number) == 1)
+			break;
+	}
+	fclose(file);
+	return console ? number : 0;
+}
+
+static bool terminal_exists(int index)
+{
+	char path[PATH_MAX];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/dev/hvc%d", sysfs_root, index);
+	fd = open(path, O_RDWR | O_NOCTTY | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return false;
+	close(fd);
+	return true;
+}
+
+/* The one terminal that exists, or -1. */
+static int only_terminal(void)
+{
+	int found = -1;
+
+	for (int i = 0; i < TERMINALS; i++) {
+		if (!terminal_exists(i))
+			continue;
+		if (found >= 0)
+			return -1;
+		found = i;
+	}
+	return found;
+}
+
+/*
+ * No file says which terminal belongs to a port. hvc gives a console the lowest index that is free,
+ * and so do newer drivers with their numbers, from 1. Linux 6.1's counts on: there index and number go
+ * together only as long as no console was removed before a later one came. They do if no number is
+ * missing, or if the terminal of the highest number exists: it got its index when all lower ones were
+ * taken. Where it is not certain, the port's name stands.
+ */
 static void prefer_hvc(char *device, size_t size)
 {
-	char path[PATH_MAX], line[SYSFS_TEXT];
-	FILE *file;
-	int hvc;
+	char path[PATH_MAX];
+	int own, most = 0, n = 0, index;
+	glob_t found;
 
 	snprintf(path, sizeof(path), "%s/sys/kernel/debug/virtio-ports/%s", sysfs_root,
 		 strrchr(device, '/') + 1);
-	file = fopen(path, "re");
-	if (!file)
+	own = console_number(path);
+	snprintf(path, sizeof(path), "%s/sys/kernel/debug/virtio-ports/*", sysfs_root);
+	if (!own || glob(path, 0, NULL, &found))
 		return;
-	while (fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "console_vtermno: %d", &hvc) != 1)
-			continue;
-		/* Ports that are no console have number 0 too; the first real one has 1. */
-		if (hvc > 0)
-			snprintf(device, size, "/dev/hvc%d", hvc - 1);
-		break;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		int number = console_number(found.gl_pathv[i]);
+
+		n += !!number;
+		most = number > most ? number : most;
 	}
-	fclose(file);
+	globfree(&found);
+	if (n == most || terminal_exists(most - 1))
+		index = own - 1;
+	else
+		index = n == 1 ? only_terminal() : -1;
+	if (index >= 0)
+		snprintf(device, size, "/dev/hvc%d", index);
 }
 
 int sysfs_kernel_device(const struct vloop_type *type, const char *virtio, char *ret_device,

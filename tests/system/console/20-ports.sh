@@ -115,14 +115,9 @@ kill "$CLIENT" 2>/dev/null || true
 wait "$CLIENT" || true
 
 # The one that is a terminal: the driver spins for it, and for others it does not.
-hvc_of_term() {
-	local port
-
-	port=$(port_of term)
-	sed -n 's/^console_vtermno: //p' "/sys/kernel/debug/virtio-ports/${port##*/}"
-}
-wait_until "$SLOW" test "$(hvc_of_term)" -gt 0 || fail "the port 'term' is no terminal"
-hvc=/dev/hvc$(($(hvc_of_term) - 1))
+wait_until "$SLOW" port_says "$(port_of term)" "is_console: yes" ||
+	fail "the port 'term' is no terminal"
+hvc=$(only_hvc)
 : >"$T/got"
 receive_from p "$T/got"
 wait_until "$SLOW" connected p || fail "nobody takes the client"

@@ -41,6 +41,19 @@ open_raw() {
 	stty raw -echo <&7
 }
 
+# only_hvc: the one terminal that exists.
+only_hvc() {
+	local tty
+
+	for tty in /dev/hvc?; do
+		if (: <>"$tty") 2>/dev/null; then
+			echo "$tty"
+			return 0
+		fi
+	done
+	return 1
+}
+
 # port_says PORT LINE: of what its driver knows of it.
 port_says() {
 	grep -qx "$2" "/sys/kernel/debug/virtio-ports/${1##*/}"

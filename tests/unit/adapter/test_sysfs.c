@@ -204,20 +204,44 @@ static void test_kernel_devices(void **state)
 	assert_string_equal(text, "/dev/ptp1");
 }
 
-static void test_console(void **state)
+static void expect_console(const char *virtio, const char *device)
 {
 	char text[SYSFS_TEXT];
 
+	assert_int_equal(sysfs_kernel_device(type_by_name("console"), virtio, text, sizeof(text)),
+			 0);
+	assert_string_equal(text, device);
+}
+
+static void test_console(void **state)
+{
 	(void)state;
 	put(BUS "/virtio3/virtio-ports/vport3p0", NULL);
-	assert_int_equal(
-		sysfs_kernel_device(type_by_name("console"), "virtio3", text, sizeof(text)), 0);
-	assert_string_equal(text, "/dev/vport3p0");
+	expect_console("virtio3", "/dev/vport3p0");
 	put("/sys/kernel/debug/virtio-ports/vport3p0",
+	    "name: a\nis_console: no\nconsole_vtermno: 1");
+	expect_console("virtio3", "/dev/vport3p0");
+
+	/* No number is missing. */
+	put("/sys/kernel/debug/virtio-ports/vport3p0",
+	    "name:\nis_console: yes\nconsole_vtermno: 1");
+	expect_console("virtio3", "/dev/hvc0");
+
+	/* Number 1 is gone. The terminal of number 3 does not exist, so others do not tell. */
+	put("/sys/kernel/debug/virtio-ports/vport3p0",
+	    "name:\nis_console: yes\nconsole_vtermno: 3");
+	expect_console("virtio3", "/dev/vport3p0");
+	put("/dev/hvc1", "");
+	expect_console("virtio3", "/dev/hvc1");
+	put("/dev/hvc0", "");
+	expect_console("virtio3", "/dev/vport3p0");
+	put(BUS "/virtio4/virtio-ports/vport4p0", NULL);
+	put("/sys/kernel/debug/virtio-ports/vport4p0",
 	    "name:\nis_console: yes\nconsole_vtermno: 2");
-	assert_int_equal(
-		sysfs_kernel_device(type_by_name("console"), "virtio3", text, sizeof(text)), 0);
-	assert_string_equal(text, "/dev/hvc1");
+	expect_console("virtio4", "/dev/vport4p0");
+	put("/dev/hvc2", "");
+	expect_console("virtio4", "/dev/hvc1");
+	expect_console("virtio3", "/dev/hvc2");
 }
 
 static void test_in_use(void **state)
