@@ -173,6 +173,33 @@ int sysfs_kernel_device(const struct vloop_type *type, const char *virtio, char 
 	}
 }
 
+void sysfs_each_device(const struct vloop_type *type, const char *virtio,
+		       void (*fn)(void *user, const char *device, const char *name), void *user)
+{
+	char pattern[PATH_MAX];
+	glob_t found;
+
+	snprintf(pattern, sizeof(pattern), "%s" BUS "/%s/%s", sysfs_root, virtio, type->where[0]);
+	if (glob(pattern, 0, NULL, &found))
+		return;
+	for (size_t i = 0; i < found.gl_pathc; i++) {
+		const char *path = found.gl_pathv[i];
+		char device[SYSFS_TEXT], name[SYSFS_TEXT];
+
+		snprintf(device, sizeof(device), "%s%s", type->dev_prefix, strrchr(path, '/') + 1);
+		if (type->id == 3)
+			prefer_hvc(device, sizeof(device));
+		if (sysfs_read(name, sizeof(name), "%s/name", path + strlen(sysfs_root)))
+			name[0] = 0;
+		/* From a peer: nothing that would move a terminal's cursor. */
+		for (char *at = name; *at; at++)
+			if (*at < ' ' || *at > '~')
+				*at = '?';
+		fn(user, device, name);
+	}
+	globfree(&found);
+}
+
 /* A mount of the disk or of a partition, by major:minor: names can be anything. */
 static bool is_mounted(const char *number, char *ret_user, size_t size)
 {

@@ -55,11 +55,29 @@ static uint64_t count_queues(const char *name)
 	return n;
 }
 
+static void add_device(void *user, const char *device, const char *name)
+{
+	out_text(user, device, *name ? name : NULL);
+}
+
+/* The devices that the driver made of it, each with its name. */
+static void add_devices(struct json_object *object, const struct vloop_type *type, const char *name)
+{
+	struct json_object *devices = json_object_new_object();
+	char virtio[SYSFS_TEXT];
+
+	if (!sysfs_virtio(name, virtio, sizeof(virtio)))
+		sysfs_each_device(type, virtio, add_device, devices);
+	json_object_object_add(object, type->several, devices);
+}
+
 static void add_details(struct json_object *object, const struct vloop_type *type, const char *name)
 {
 	char reason[SYSFS_TEXT] = "";
 
 	sysfs_read(reason, sizeof(reason), CLASS "/%s/broken_reason", name);
+	if (type && type->several)
+		add_devices(object, type, name);
 	out_text(object, "broken_reason", *reason ? reason : NULL);
 	out_number(object, "uid", sysfs_number(0, CLASS "/%s/owner_uid", name));
 	out_number(object, "queues", count_queues(name));

@@ -44,6 +44,13 @@ int sysfs_kernel_device(const struct vloop_type *type, const char *virtio, char 
 			size_t size);
 
 /*
+ * sysfs_each_device() - call @fn with each of them, and its own name, "" where it has none; for
+ * types that can have several
+ */
+void sysfs_each_device(const struct vloop_type *type, const char *virtio,
+		       void (*fn)(void *user, const char *device, const char *name), void *user);
+
+/*
  * sysfs_find() - the device whose name is @text, or whose kernel device is @text, with or
  * without "/dev/". 0, -ENOENT, or -ENAMETOOLONG.
  */

@@ -50,6 +50,7 @@ static const struct vloop_type types[] = {
 		.count_offset = 4,
 		.count_size = 4,
 		.config_sizes = {12, 8, 4},
+		.several = "ports",
 		.where = {"virtio-ports/*"},
 		.dev_prefix = "/dev/",
 		.features = features_console,

@@ -50,6 +50,8 @@ struct config_field {
  * @config_sizes: sizes of the config space over the versions of the specification, largest
  *	first, then zeroes. Servers differ in which of them they answer.
  * @config_min: less than that cannot be this type
+ * @several: what its kernel devices are called together, where it can have several with names of
+ *	their own; NULL: it has one
  * @where: patterns below /sys/bus/virtio/devices/virtioN, tried in this order; each match
  *	is printed with @dev_prefix
  * @refused: why this type cannot be attached, NULL when it can
@@ -67,6 +69,7 @@ struct vloop_type {
 	uint16_t count_size;
 	uint16_t config_sizes[VLOOP_CONFIG_SIZES];
 	uint16_t config_min;
+	const char *several;
 	const char *where[2];
 	const char *dev_prefix;
 	const struct feature_name *features;

@@ -74,7 +74,10 @@ attach p console
 for name in first term file; do
 	await_port "$name"
 done
-vloop show p
+vloop show p >"$T/shown"
+for line in "/dev/vport[0-9]*p0: first" "\(/dev/hvc[0-9]*\|/dev/vport[0-9]*p1\): term" "/dev/vport[0-9]*p2: file"; do
+	grep -q "^  $line\$" "$T/shown" || fail "vloop show has no line '$line': $(cat "$T/shown")"
+done
 vloop probe "$T/none.sock" console 2>/dev/null && fail "a back-end that is not there was probed"
 [[ $(cat "$CLASS"/p/queues/*/driver_size | grep -cv '^0$') == 12 ]] || fail "not 12 queues"
 

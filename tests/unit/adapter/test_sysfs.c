@@ -213,8 +213,17 @@ static void expect_console(const char *virtio, const char *device)
 	assert_string_equal(text, device);
 }
 
+static void append(void *user, const char *device, const char *name)
+{
+	size_t len = strlen(user);
+
+	snprintf((char *)user + len, SYSFS_TEXT - len, "%s=%s ", device, name);
+}
+
 static void test_console(void **state)
 {
+	char text[SYSFS_TEXT] = "";
+
 	(void)state;
 	put(BUS "/virtio3/virtio-ports/vport3p0", NULL);
 	expect_console("virtio3", "/dev/vport3p0");
@@ -242,6 +251,11 @@ static void test_console(void **state)
 	put("/dev/hvc2", "");
 	expect_console("virtio4", "/dev/hvc1");
 	expect_console("virtio3", "/dev/hvc2");
+
+	put(BUS "/virtio3/virtio-ports/vport3p1", NULL);
+	put(BUS "/virtio3/virtio-ports/vport3p1/name", "a\tport");
+	sysfs_each_device(type_by_name("console"), "virtio3", append, text);
+	assert_string_equal(text, "/dev/hvc2= /dev/vport3p1=a?port ");
 }
 
 static void test_in_use(void **state)
