@@ -112,11 +112,12 @@ uml_command() {
 	ln -s "$REPO" "$RUN/share/src"
 	ln -s "$opt_out" "$RUN/share/results"
 	[[ ! -d $RUN/extra ]] || ln -s "$RUN/extra" "$RUN/share/extra"
-	# A session of its own: on a panic it signals its whole process group.
+	# A session of its own: on a panic it signals its whole process group. The images are read-only
+	# and not locked ("rc"): other machines use them at the same time.
 	machine=(setsid "$(kernel_dir uml)/vmlinuz" "mem=$opt_mem" seccomp=on "ncpus=$cpus"
 		"uml_dir=$RUN" "hostfs=$RUN/share" "initrd=$RUN/initrd.img"
-		"ubd0r=$CACHE/roots/base/root.squashfs"
-		"ubd1r=$(kernel_dir uml)/modules.squashfs"
+		"ubd0rc=$CACHE/roots/base/root.squashfs"
+		"ubd1rc=$(kernel_dir uml)/modules.squashfs"
 		con=null ssl=null "ssl0=null,fd:2" console=ttyS0 loglevel=7 log_buf_len=4M
 		printk.devkmsg=on panic=-1 vm.uml "${opt_append[@]}")
 }
