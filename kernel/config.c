@@ -98,21 +98,33 @@ static const struct vlb_field *find_field(const struct vlb_device *vlb, u32 offs
 	return NULL;
 }
 
-/* Hand the write to user space; false: an earlier one is still on its way, or nobody listens. */
-static bool ask(struct vlb_device *vlb, u32 offset, u32 len, const void *buf, bool wait)
+/* The question is the driver's; what is there answers an earlier one. */
+static void ask_anew(struct vlb_device *vlb, const struct vlb_field *field, const void *buf)
+{
+	lockdep_assert_held(&vlb->config_lock);
+	memcpy(vlb->config + field->offset, buf, field->len);
+	if (field->answer < vlb->config_len)
+		memset(vlb->config + field->answer, 0, vlb->config_len - field->answer);
+	vlb->generation++;
+}
+
+/* Hand the write to user space; false: an earlier one is on its way, or nobody will answer. */
+static bool ask(struct vlb_device *vlb, const struct vlb_field *field, const void *buf)
 {
 	struct vlb_config_write *write = &vlb->config_write;
 	unsigned long flags;
 	bool free;
 
 	spin_lock_irqsave(&vlb->config_lock, flags);
-	free = !write->busy && !vlb->orphan;
+	if (field->answer)
+		ask_anew(vlb, field, buf);
+	free = !write->busy && !vlb->orphan && !READ_ONCE(vlb->broken);
 	if (free) {
 		write->busy = true;
-		write->id = wait ? ++vlb->config_id : 0;
-		write->offset = offset;
-		write->len = len;
-		memcpy(write->data, buf, len);
+		write->id = field->wait ? ++vlb->config_id : 0;
+		write->offset = field->offset;
+		write->len = field->len;
+		memcpy(write->data, buf, field->len);
 		write->error = -ETIMEDOUT;
 		reinit_completion(&write->done);
 	}
@@ -122,13 +134,13 @@ static bool ask(struct vlb_device *vlb, u32 offset, u32 len, const void *buf, bo
 	return free;
 }
 
-static void ask_and_wait(struct vlb_device *vlb, u32 offset, u32 len, const void *buf)
+static void ask_and_wait(struct vlb_device *vlb, const struct vlb_field *field, const void *buf)
 {
 	struct vlb_config_write *write = &vlb->config_write;
 	int error = -ENODEV;
 
 	mutex_lock(&vlb->config_mutex);
-	if (!READ_ONCE(vlb->broken) && ask(vlb, offset, len, buf, true)) {
+	if (ask(vlb, field, buf)) {
 		wait_for_completion_timeout(&write->done, msecs_to_jiffies(vlb->timeout_ms));
 		spin_lock_irq(&vlb->config_lock);
 		error = write->error;
@@ -138,14 +150,14 @@ static void ask_and_wait(struct vlb_device *vlb, u32 offset, u32 len, const void
 	}
 	mutex_unlock(&vlb->config_mutex);
 
-	trace_vlb_config_write(vlb, offset, len, error);
+	trace_vlb_config_write(vlb, field->offset, field->len, error);
 	if (error == -ETIMEDOUT) {
 		dev_err(&vlb->dev, "config write at offset %u was not answered within %u ms; device is broken\n",
-			offset, vlb->timeout_ms);
+			field->offset, vlb->timeout_ms);
 		vlb_device_break_async(vlb, VLB_BROKEN_TIMEOUT);
 	} else if (error) {
-		dev_warn_ratelimited(&vlb->dev, "config write at offset %u failed: %d\n", offset,
-				     error);
+		dev_warn_ratelimited(&vlb->dev, "config write at offset %u failed: %d\n",
+				     field->offset, error);
 	}
 }
 
@@ -169,9 +181,9 @@ void vlb_config_set(struct virtio_device *vdev, unsigned int offset, const void 
 		dev_warn_ratelimited(&vlb->dev, "driver may not write config bytes %u to %u\n",
 				     offset, offset + len - 1);
 	else if (field->wait)
-		ask_and_wait(vlb, offset, len, buf);
+		ask_and_wait(vlb, field, buf);
 	else
-		ask(vlb, offset, len, buf, false);
+		ask(vlb, field, buf);
 }
 
 static bool range_ok(const struct vlb_device *vlb, u32 offset, u32 len)
@@ -181,8 +193,11 @@ static bool range_ok(const struct vlb_device *vlb, u32 offset, u32 len)
 
 static void replace(struct vlb_device *vlb, u32 offset, u32 len, const u8 *data)
 {
+	const struct vlb_field *field = vlb->type->writable;
+	u32 skip = field && field->answer > offset ? min(field->answer - offset, len) : 0;
+
 	lockdep_assert_held(&vlb->config_lock);
-	memcpy(vlb->config + offset, data, len);
+	memcpy(vlb->config + offset + skip, data + skip, len - skip);
 	clamp_config(vlb, vlb->offered);
 	vlb->generation++;
 }

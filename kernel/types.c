@@ -5,6 +5,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
+#include <linux/input-event-codes.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
@@ -40,6 +41,8 @@
 #define SOUND_ITEMS_MAX		256
 #define GPIO_LINES_MAX		4096
 #define GPIO_NAMES_MAX		SZ_32K
+#define INPUT_SLOTS_MAX		1024	/* as newer input cores have it */
+#define INPUT_TEXT_MAX		63
 
 static const struct vlb_role rx_role = { .flags = VLB_ROLE_RX | VLB_ROLE_LEN };
 static const struct vlb_role tx_role = { .flags = 0 };
@@ -402,6 +405,36 @@ static void console_fit(const struct vlb_limits *limits, u8 *config, u32 len, u6
 		FIT_LE(32, struct virtio_console_config, max_nr_ports, config, len, pairs - 1);
 }
 
+#define INPUT_ANSWER	offsetof(struct virtio_input_config, size)
+
+/*
+ * The driver takes 64 bytes of a text, and looks for its end there. Older input cores allocate as
+ * many slots as they are told. What is too short for every answer gives none, or the end of one
+ * would be missed here.
+ */
+static void input_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	struct virtio_input_config *answer = (struct virtio_input_config *)config;
+	u8 *max = config + offsetof(struct virtio_input_config, u.abs.max);
+
+	if (len < sizeof(*answer)) {
+		if (len > INPUT_ANSWER)
+			config[INPUT_ANSWER] = 0;
+		return;
+	}
+	switch (answer->select) {
+	case VIRTIO_INPUT_CFG_ID_NAME:
+	case VIRTIO_INPUT_CFG_ID_SERIAL:
+		answer->size = min_t(u8, answer->size, INPUT_TEXT_MAX);
+		break;
+	case VIRTIO_INPUT_CFG_ABS_INFO:
+		if (answer->subsel == ABS_MT_SLOT)
+			put_unaligned_le32(min_t(u32, get_unaligned_le32(max),
+						 INPUT_SLOTS_MAX - 1), max);
+		break;
+	}
+}
+
 static const struct vlb_field blk_writable[] = {
 	{ offsetof(struct virtio_blk_config, wce), 1, true },
 	{ }
@@ -419,8 +452,8 @@ static const struct vlb_field scsi_writable[] = {
 };
 
 static const struct vlb_field input_writable[] = {
-	{ offsetof(struct virtio_input_config, select), 1, true },
-	{ offsetof(struct virtio_input_config, subsel), 1, true },
+	{ offsetof(struct virtio_input_config, select), 1, true, INPUT_ANSWER },
+	{ offsetof(struct virtio_input_config, subsel), 1, true, INPUT_ANSWER },
 	{ }
 };
 
@@ -438,7 +471,8 @@ static const struct vlb_type types[] = {
 	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit },
 	{ 16, "gpu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 17, "rtc", VLB_CLASS_TRUSTED, false, SZ_256K, SZ_128K, NULL, rtc_roles, NULL },
-	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles, NULL },
+	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles,
+	  input_fit },
 	{ 19, "vsock", VLB_CLASS_TRUSTED, false, SZ_8M, SZ_4M, NULL, vsock_roles, NULL },
 	{ 23, "iommu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 24, "mem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },

@@ -63,11 +63,15 @@ struct vlb_role {
  * @offset: of the first byte
  * @len: exactly so many at once; 0 ends a list
  * @wait: the driver goes on when the back-end has answered
+ * @answer: the write is a question, and what the driver reads from here on is the answer: zeroes
+ *	when none came. What lies before this is what the driver wrote, whatever the back-end
+ *	says. 0: it is no question; the same in all fields of a type
  */
 struct vlb_field {
 	u16 offset;
 	u8 len;
 	bool wait;
+	u16 answer;
 };
 
 /**

@@ -4,6 +4,7 @@
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
+#include <linux/virtio_input.h>
 
 #include "fake.h"
 
@@ -240,6 +241,33 @@ static void config_write_posted(struct kunit *test)
 	KUNIT_EXPECT_MEMEQ(test, event.data, "abcd", 4);
 }
 
+/* A question that has no answer, and then one with another question in it. */
+static void config_question(struct kunit *test)
+{
+	const unsigned int answer = offsetof(struct virtio_input_config, u);
+	struct virtio_input_config config;
+	struct vlb_device *vlb;
+
+	memset(&config, 7, sizeof(config));
+	vlb = fake_device(test, "input", sizeof(config), &config);
+	vlb->orphan = true;
+	vlb_config_set(&vlb->vdev, 0, "\x01", 1);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, 0), VIRTIO_INPUT_CFG_ID_NAME);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, 1), 7);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, 2), 0);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, answer), 0);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, sizeof(config) - 1), 0);
+
+	memset(&config, 128, sizeof(config));
+	KUNIT_EXPECT_EQ(test, vlb_config_replace(vlb, 0, sizeof(config), (u8 *)&config), 0);
+	KUNIT_EXPECT_EQ(test, vlb_config_replace(vlb, 1, 1, (u8 *)&config), 0);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, 0), VIRTIO_INPUT_CFG_ID_NAME);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, 1), 7);
+	/* Shorter than the driver's own room for a name. */
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, 2), 63);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, answer), 128);
+}
+
 static struct kunit_case config_cases[] = {
 	KUNIT_CASE(config_read),
 	KUNIT_CASE(config_without),
@@ -251,6 +279,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(config_write_unanswered),
 	KUNIT_CASE(config_write_orphan),
 	KUNIT_CASE(config_write_posted),
+	KUNIT_CASE(config_question),
 	{ }
 };
 

@@ -254,7 +254,9 @@ struct vlb_start {
  * interrupt if @flags has VLB_CONFIG_NOTIFY.
  *
  * VLB_IOC_ANSWER: the answer to VLB_EVENT_CONFIG_WRITE. The bytes replace the config
- * space before the driver goes on.
+ * space before the driver goes on. Where a config space answers questions (input), the driver
+ * finds zeroes instead of an answer if there is an @error, and the question itself (select and
+ * subsel) stays as the driver wrote it, whatever @data has there.
  *
  * @id: of the event (VLB_IOC_ANSWER)
  * @error: 0, or an errno: the back-end refused (VLB_IOC_ANSWER)
