@@ -139,6 +139,25 @@ static void remember_write(struct attach *attach, const struct vlb_event *event)
 	memcpy(write->data, event->data, event->len);
 }
 
+static void apply_write(struct config_space *config, const struct config_write *write)
+{
+	if (write->offset <= config->len && write->len <= config->len - write->offset)
+		memcpy(config->bytes + write->offset, write->data, write->len);
+}
+
+/* Send one write of the driver; where all is sent, with all that the driver wrote before. */
+static int send_write(struct attach *attach, const struct config_write *write)
+{
+	struct config_space config = attach->config;
+
+	if (!(attach->type->flags & TYPE_CONFIG_WHOLE))
+		return backend_set_config(&attach->backend, write->offset, write->data, write->len);
+	for (uint32_t i = 0; i < attach->nwrites; i++)
+		apply_write(&config, &attach->writes[i]);
+	apply_write(&config, write);
+	return backend_set_config(&attach->backend, 0, config.bytes, attach->backend.config_len);
+}
+
 /*
  * A new back-end begins with its own defaults; the driver relies on what it wrote to an earlier
  * one: a disk's cache mode decides whether it sends flushes.
@@ -149,8 +168,7 @@ static int replay_writes(struct attach *attach)
 	int ret = 0;
 
 	for (uint32_t i = 0; i < attach->nwrites && !ret; i++)
-		ret = backend_set_config(&attach->backend, attach->writes[i].offset,
-					 attach->writes[i].data, attach->writes[i].len);
+		ret = send_write(attach, &attach->writes[i]);
 	if (!ret && attach->nwrites)
 		ret = attach_fetch_config(attach, &config);
 	if (!ret && attach->nwrites)
@@ -274,7 +292,9 @@ void link_reconnect(struct attach *attach)
 		return;
 	}
 	attach->linked = true;
-	update_config(attach, &config);
+	/* What depends on the driver's writes is right when those were sent again: replay_writes(). */
+	if (!attach->nwrites)
+		update_config(attach, &config);
 	link_start_session(attach);
 }
 
@@ -295,15 +315,17 @@ static int forward_write(struct attach *attach, const struct vlb_event *event,
 {
 	struct backend *backend = &attach->backend;
 	const int bound = backend->timeout_ms;
+	struct config_write write = {.offset = event->offset, .len = event->len};
 	int ret;
 
-	if (event->len > sizeof(event->data))
+	if (event->len > sizeof(write.data))
 		return -EPROTO;
+	memcpy(write.data, event->data, event->len);
 	if (!attach->linked)
 		return -ENOTCONN;
 	/* Two messages within the time that the kernel waits for our answer. */
 	backend->timeout_ms = bound / 3;
-	ret = backend_set_config(backend, event->offset, event->data, event->len);
+	ret = send_write(attach, &write);
 	if (!ret)
 		ret = attach_fetch_config(attach, config);
 	backend->timeout_ms = bound;
@@ -318,8 +340,11 @@ void link_config_write(struct attach *attach, const struct vlb_event *event)
 
 	if (!ret)
 		attach->config = config;
-	/* What wants no answer was an action, like a character of an emergency, and is over. */
-	if (!ret && event->id)
+	/*
+	 * What wants no answer was an action, like a character of an emergency, and is over. A part
+	 * of a question counts even if this back-end did not hear it.
+	 */
+	if (event->id && (!ret || attach->type->flags & TYPE_CONFIG_WHOLE))
 		remember_write(attach, event);
 	if (event->id && ret)
 		told = kdev_answer(&attach->kdev, event->id, EIO, 0, NULL, 0);

@@ -96,7 +96,7 @@ static const struct vloop_type types[] = {
 	{
 		.name = "input",
 		.id = 18,
-		.flags = TYPE_CONFIG_REQUIRED,
+		.flags = TYPE_CONFIG_REQUIRED | TYPE_CONFIG_WHOLE,
 		.module = "virtio_input",
 		.queues = 2,
 		.mq_bit = FIELD_ALWAYS,

@@ -39,6 +39,11 @@ struct config_field {
 #define TYPE_CONFIG_REQUIRED (1u << 0) /* without GET_CONFIG there is no such device */
 #define TYPE_PER_CPU (1u << 1) /* the driver uses one request queue per processor */
 #define TYPE_ALL_QUEUES (1u << 2) /* the driver uses as many as the config space says */
+/*
+ * SET_CONFIG is sent for the whole config space, as QEMU does for this type: there are back-ends
+ * that look at the beginning of what they get and not at its offset.
+ */
+#define TYPE_CONFIG_WHOLE (1u << 3)
 
 /*
  * @queues: what a device has unless told otherwise; with TYPE_PER_CPU, @queues_fixed plus

@@ -38,6 +38,7 @@ struct stage {
 	struct attach_options options;
 	struct attach attach;
 	uint32_t epoch;
+	uint64_t accepted; /* features, by the driver */
 };
 
 static void *serve_all(void *arg)
@@ -76,6 +77,7 @@ static void set_up(struct stage *stage, void (*step)(struct fake_kernel *, unsig
 	fake_kernel_init(&stage->kernel);
 	stage->kernel.step = step;
 	stage->kernel.test = stage;
+	stage->accepted = (1ULL << 32) | BLK_MQ;
 	assert_int_equal(socketpair(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0, signals), 0);
 	stage->signals = signals[1];
 	stage->options = (struct attach_options){
@@ -127,7 +129,7 @@ static void send_event(struct stage *stage, uint32_t type)
 	struct vlb_event event = {.size = sizeof(event), .type = type, .epoch = stage->epoch};
 
 	if (type == VLB_EVENT_DRIVER_OK)
-		event.features = (1ULL << 32) | BLK_MQ;
+		event.features = stage->accepted;
 	fake_event(&stage->kernel, &event);
 }
 
@@ -457,6 +459,60 @@ static void test_config_write_lost(void **state)
 	tear_down(&stage);
 }
 
+/*
+ * Questions are forwarded as whole config spaces, with all that was asked so far, also what a
+ * back-end before did not hear.
+ */
+static void step_question(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+	struct vlb_event event = {
+		.size = sizeof(event),
+		.type = VLB_EVENT_CONFIG_WRITE,
+		.epoch = 1,
+		.len = 1,
+	};
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START) {
+		event.id = kernel->starts;
+		event.offset = kernel->starts - 1;
+		event.data[0] = kernel->starts == 1 ? 0x11 : 0x22;
+		fake_event(kernel, &event);
+	} else if (request == VLB_IOC_ANSWER && kernel->answers == 2) {
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void test_question(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_question);
+	stage.options.type = type_by_name("input");
+	stage.attach.type = stage.options.type;
+	stage.accepted = 1ULL << 32;
+	for (int i = 0; i < BACKENDS; i++) {
+		memset(stage.backend[i].config, 0, sizeof(stage.backend[i].config));
+		stage.backend[i].features &= ~BLK_MQ;
+		stage.backend[i].config_size = 136;
+		stage.backend[i].config[8] = 'x';
+	}
+	stage.backend[0].fault_at = VHOST_USER_SET_CONFIG;
+	stage.backend[0].fault = FAULT_CLOSE;
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.answers, 2);
+	assert_int_equal(stage.kernel.answer.error, 0);
+	assert_int_equal(stage.kernel.answer.len, 136);
+	tear_down(&stage);
+	assert_int_equal(stage.backend[1].seen[VHOST_USER_SET_CONFIG], 2);
+	assert_int_equal(stage.backend[1].config[0], 0x11);
+	assert_int_equal(stage.backend[1].config[1], 0x22);
+	assert_int_equal(stage.backend[1].config[8], 'x');
+}
+
 /* A disk that grows while it is in use. */
 static void step_change(struct fake_kernel *kernel, unsigned long request)
 {
@@ -694,6 +750,7 @@ int main(void)
 		cmocka_unit_test(test_config_write_again),
 		cmocka_unit_test(test_config_write_refused),
 		cmocka_unit_test(test_config_write_lost),
+		cmocka_unit_test(test_question),
 		cmocka_unit_test(test_config_change),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_broken),
