@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "backend.h"
+#include "details.h"
 #include "output.h"
 #include "parse.h"
 #include "vloop.h"
@@ -37,7 +38,12 @@ static int add_type(struct json_object *object, struct backend *backend,
 	}
 	out_number(object, "config_size", backend->config_len);
 	json_object_object_add(object, "config", config_describe(type, backend->features, &config));
-	return EXIT_OK;
+	if (!type->details)
+		return EXIT_OK;
+	ret = details_ask(object, backend, type);
+	if (ret)
+		msg_error("%s: asking for what it is: %s", path, backend->problem);
+	return ret ? EXIT_BACKEND : EXIT_OK;
 }
 
 static int probe(const char *path, const struct vloop_type *type, bool json, int timeout_ms)

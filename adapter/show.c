@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "details.h"
 #include "output.h"
 #include "sysfs.h"
 #include "vloop.h"
@@ -20,12 +21,14 @@ static void add_kernel_side(struct json_object *object, const struct vloop_type 
 		out_text(object, "device", NULL);
 		out_text(object, "virtio", NULL);
 		out_text(object, "driver", NULL);
+		out_text(object, "title", NULL);
 		return;
 	}
 	out_text(object, "device",
 		 type && !sysfs_kernel_device(type, virtio, text, sizeof(text)) ? text : NULL);
 	out_text(object, "virtio", virtio);
 	out_text(object, "driver", sysfs_driver(virtio, text, sizeof(text)) ? NULL : text);
+	out_text(object, "title", details_title(type, virtio, text, sizeof(text)) ? NULL : text);
 }
 
 /* What one line of the list has; the full description begins with the same members. */
@@ -73,7 +76,7 @@ static void add_devices(struct json_object *object, const struct vloop_type *typ
 
 static void add_details(struct json_object *object, const struct vloop_type *type, const char *name)
 {
-	char reason[SYSFS_TEXT] = "";
+	char reason[SYSFS_TEXT] = "", virtio[SYSFS_TEXT];
 
 	sysfs_read(reason, sizeof(reason), CLASS "/%s/broken_reason", name);
 	if (type && type->several)
@@ -92,6 +95,8 @@ static void add_details(struct json_object *object, const struct vloop_type *typ
 		     sysfs_number(0, CLASS "/%s/device_features", name));
 	out_features(object, "driver_features", type,
 		     sysfs_number(0, CLASS "/%s/driver_features", name));
+	if (!sysfs_virtio(name, virtio, sizeof(virtio)))
+		details_look_up(object, type, virtio);
 }
 
 static int parse_json_option(int argc, char **argv, const char *subcommand, bool *ret_json)
@@ -156,12 +161,14 @@ static int run_list(int argc, char **argv)
 		return EXIT_OK;
 	}
 	if (n)
-		printf("%-16s %-8s %-10s %-24s %s\n", "NAME", "TYPE", "STATE", "DEVICE", "PID");
+		printf("%-16s %-8s %-10s %-24s %-7s %s\n", "NAME", "TYPE", "STATE", "DEVICE", "PID",
+		       "TITLE");
 	for (size_t i = 0; i < json_object_array_length(all); i++) {
 		struct json_object *one = json_object_array_get_idx(all, i);
 
-		printf("%-16s %-8s %-10s %-24s %s\n", text_of(one, "name"), text_of(one, "type"),
-		       text_of(one, "state"), text_of(one, "device"), text_of(one, "pid"));
+		printf("%-16s %-8s %-10s %-24s %-7s %s\n", text_of(one, "name"),
+		       text_of(one, "type"), text_of(one, "state"), text_of(one, "device"),
+		       text_of(one, "pid"), text_of(one, "title"));
 	}
 	json_object_put(all);
 	return EXIT_OK;
@@ -195,7 +202,8 @@ const struct subcommand cmd_list = {
 	.summary = "show the devices that are attached",
 	.help = "Usage: vloop list [--json]\n"
 		"\n"
-		"Show the attached devices: name, type, state, kernel device, process.\n"
+		"Show the attached devices: name, type, state, kernel device, process, and what\n"
+		"an input device calls itself.\n"
 		"\n"
 		"  --json    as a JSON array\n",
 };

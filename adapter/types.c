@@ -106,6 +106,7 @@ static const struct vloop_type types[] = {
 		.dev_prefix = "/dev/input/",
 		.features = features_none,
 		.fields = fields_input,
+		.details = details_input,
 	},
 	{
 		.name = "vsock",

@@ -36,6 +36,28 @@ struct config_field {
 	enum field_kind kind;
 };
 
+/*
+ * What a device says of itself beyond its config space as it stands. A back-end is asked for it by
+ * writing @ask to the first two bytes of the config space; the answer's length is in the third
+ * and the answer begins with the ninth (virtio 1.3, 5.8.4). The kernel has it in @path, below
+ * /sys/bus/virtio/devices/virtioN.
+ * @words: of DETAIL_WORDS: of each bit
+ */
+enum detail_kind {
+	DETAIL_TEXT,
+	DETAIL_IDS, /* bus, vendor, product, version; @path is a directory */
+	DETAIL_COUNT, /* of the bits that are set */
+	DETAIL_WORDS,
+};
+
+struct type_detail {
+	const char *name;
+	enum detail_kind kind;
+	uint8_t ask[2];
+	const char *path;
+	const struct feature_name *words;
+};
+
 #define TYPE_CONFIG_REQUIRED (1u << 0) /* without GET_CONFIG there is no such device */
 #define TYPE_PER_CPU (1u << 1) /* the driver uses one request queue per processor */
 #define TYPE_ALL_QUEUES (1u << 2) /* the driver uses as many as the config space says */
@@ -59,6 +81,8 @@ struct config_field {
  *	their own; NULL: it has one
  * @where: patterns below /sys/bus/virtio/devices/virtioN, tried in this order; each match
  *	is printed with @dev_prefix
+ * @details: what else it says of itself, ended by a zero entry; the first is its title, a text; or
+ *	NULL
  * @refused: why this type cannot be attached, NULL when it can
  */
 struct vloop_type {
@@ -79,6 +103,7 @@ struct vloop_type {
 	const char *dev_prefix;
 	const struct feature_name *features;
 	const struct config_field *fields;
+	const struct type_detail *details;
 	const char *refused;
 };
 
@@ -103,5 +128,6 @@ extern const struct feature_name features_net[], features_blk[], features_consol
 extern const struct config_field fields_net[], fields_blk[], fields_console[], fields_scsi[],
 	fields_vsock[], fields_sound[], fields_fs[], fields_can[], fields_bt[], fields_gpio[],
 	fields_spi[], fields_input[], fields_none[];
+extern const struct type_detail details_input[];
 
 #endif

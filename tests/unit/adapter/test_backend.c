@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "backend.h"
+#include "details.h"
 #include "fake_backend.h"
 #include "session.h"
 
@@ -187,6 +188,40 @@ static void check_config_size(uint32_t size, bool exact, int expected, uint32_t 
 	stop(&fake, &backend);
 }
 
+/* An input device is asked one question after another, each with the whole config space. */
+static void test_details(void **state)
+{
+	struct json_object *object = json_object_new_object(), *details, *value;
+	struct fake_backend fake;
+	struct backend backend;
+	struct config_space config;
+	const struct vloop_type *type = type_by_name("input");
+
+	(void)state;
+	fake_init(&fake);
+	fake.config_size = 136;
+	/* It gives the same answer to everything, and a size that does not fit. */
+	fake.config[2] = 255;
+	memset(fake.config + 8, 'a', 128);
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	assert_int_equal(backend_get_config(&backend, type, &config), 0);
+	assert_int_equal(details_ask(object, &backend, type), 0);
+	stop(&fake, &backend);
+	assert_int_equal(fake.seen[VHOST_USER_SET_CONFIG], 10);
+	assert_int_equal(fake.config[0], 0x11);
+	assert_int_equal(fake.config[1], 0x12);
+	assert_true(json_object_object_get_ex(object, "details", &details));
+	assert_true(json_object_object_get_ex(details, "name", &value));
+	assert_int_equal(strlen(json_object_get_string(value)), 128);
+	assert_true(json_object_object_get_ex(details, "ids", &value));
+	assert_string_equal(json_object_get_string(value),
+			    "bus 0x6161, vendor 0x6161, product 0x6161, version 0x6161");
+	assert_true(json_object_object_get_ex(details, "keys", &value));
+	assert_int_equal(json_object_get_int(value), 3 * 128);
+	json_object_put(object);
+}
+
 static void test_config_sizes(void **state)
 {
 	(void)state;
@@ -348,6 +383,7 @@ int main(void)
 		cmocka_unit_test(test_acknowledged_features),
 		cmocka_unit_test(test_features_are_masked),
 		cmocka_unit_test(test_legacy),
+		cmocka_unit_test(test_details),
 		cmocka_unit_test(test_config_sizes),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_channel),

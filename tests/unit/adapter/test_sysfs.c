@@ -343,6 +343,62 @@ static void test_show(void **state)
 	assert_null(run_json(&cmd_show, 2, wrong, EXIT_ABSENT));
 }
 
+static void assert_words(struct json_object *details, const char *name, const char *expected)
+{
+	struct json_object *words;
+	char all[256] = "";
+
+	assert_true(json_object_object_get_ex(details, name, &words));
+	for (size_t i = 0; i < json_object_array_length(words); i++) {
+		strcat(all, " ");
+		strcat(all, json_object_get_string(json_object_array_get_idx(words, i)));
+	}
+	assert_string_equal(all, expected);
+}
+
+/* What an input device says of itself; its name may be anything. */
+static void test_details(void **state)
+{
+	const char *list[] = {"list", "--json", NULL}, *show[] = {"show", "--json", "keys", NULL};
+	struct json_object *all, *object, *details;
+
+	(void)state;
+	put(CLASS "/keys/type", "input");
+	put(CLASS "/keys/type_id", "18");
+	put(CLASS "/keys/state", "running");
+	put(CLASS "/keys/virtio7", NULL);
+	put(BUS "/virtio7/input/input9/event4/dev", "13:68");
+	put(BUS "/virtio7/input/input9/name", "A \033[2J keyboard");
+	put(BUS "/virtio7/input/input9/uniq", "");
+	put(BUS "/virtio7/input/input9/properties", "41");
+	put(BUS "/virtio7/input/input9/id/bustype", "0003");
+	put(BUS "/virtio7/input/input9/id/vendor", "12ab");
+	put(BUS "/virtio7/input/input9/id/product", "0001");
+	put(BUS "/virtio7/input/input9/id/version", "ffff");
+	put(BUS "/virtio7/input/input9/capabilities/key", "1 0 8000000000000001 fffe");
+	put(BUS "/virtio7/input/input9/capabilities/rel", "0");
+	put(BUS "/virtio7/input/input9/capabilities/abs", "1000003");
+	put(BUS "/virtio7/input/input9/capabilities/led", "8002");
+	all = run_json(&cmd_list, 2, list, EXIT_OK);
+	object = json_object_array_get_idx(all, 1);
+	assert_string_equal(member(object, "device"), "/dev/input/event4");
+	assert_string_equal(member(object, "title"), "A ?[2J keyboard");
+	assert_null(member(json_object_array_get_idx(all, 0), "title"));
+	json_object_put(all);
+	object = run_json(&cmd_show, 3, show, EXIT_OK);
+	assert_true(json_object_object_get_ex(object, "details", &details));
+	assert_string_equal(member(details, "name"), "A ?[2J keyboard");
+	assert_null(member(details, "serial"));
+	assert_string_equal(member(details, "ids"),
+			    "bus 0x0003, vendor 0x12ab, product 0x0001, version 0xffff");
+	assert_string_equal(member(details, "keys"), "18");
+	assert_words(details, "relative_axes", "");
+	assert_words(details, "absolute_axes", " x y pressure");
+	assert_words(details, "leds", " caps-lock bit-15");
+	assert_words(details, "properties", " pointer accelerometer");
+	json_object_put(object);
+}
+
 static void test_stats(void **state)
 {
 	const char *argv[] = {"stats", "--json", "disk", NULL};
@@ -376,6 +432,7 @@ int main(void)
 		IN_TREE(test_look_up), IN_TREE(test_find),   IN_TREE(test_kernel_devices),
 		IN_TREE(test_console), IN_TREE(test_in_use), IN_TREE(test_list),
 		IN_TREE(test_show),    IN_TREE(test_stats),  IN_TREE(test_no_module),
+		IN_TREE(test_details),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
