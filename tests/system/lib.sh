@@ -198,6 +198,17 @@ start_console() {
 	await_server "$name"
 }
 
+# start_input NAME [OPTION...]
+start_input() {
+	local name=$1
+
+	shift
+	rm -f "$T/$name.sock"
+	vloop-input --socket-path="$T/$name.sock" "$@" >>"$T/$name.log" 2>&1 &
+	SERVER[$name]=$!
+	await_server "$name"
+}
+
 stop_server() {
 	kill "${SERVER[$1]}" 2>/dev/null || true
 	ends "${SERVER[$1]}" "back-end $1" || true
