@@ -99,6 +99,9 @@ static void gone(struct port *port)
 	unwatch(port);
 	end_hangup(&port->end);
 	port->in_len = 0;
+	/* The driver takes "closed" for the end of the input that it has found by then. */
+	if (port->rx)
+		vloop_queue_flush(port->rx);
 	tell_open(port);
 	if (port->end.kind != END_STDIO)
 		return;

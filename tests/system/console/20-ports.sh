@@ -117,6 +117,37 @@ cmp "$T/data" "$T/got" || fail "other bytes came through splice()"
 kill "$CLIENT" 2>/dev/null || true
 wait "$CLIENT" || true
 
+# The end of a stream comes after its last byte, though they take different queues.
+python3 - "$(port_of first)" "$T/p.first" "$(pick 100 2000)" <<'PYTHON'
+import os, socket, sys, threading, time
+
+port, path, rounds = os.open(sys.argv[1], os.O_RDONLY), sys.argv[2], int(sys.argv[3])
+state = "/sys/kernel/debug/virtio-ports/" + os.path.basename(sys.argv[1])
+
+def await_end(connected):
+    deadline = time.monotonic() + 60
+    while "host_connected: %d" % connected not in open(state).read():
+        assert time.monotonic() < deadline, "the driver is not told of the client"
+
+def send(client, data):
+    client.sendall(data)
+    client.close()
+
+for n in range(rounds):
+    data = os.urandom(8192 + 61 * n % 50000)
+    client = socket.socket(socket.AF_UNIX)
+    client.connect(path)
+    await_end(1)
+    sender = threading.Thread(target=send, args=(client, data))
+    sender.start()
+    got = b""
+    while part := os.read(port, 65536):
+        got += part
+    sender.join()
+    assert got == data, "round %d: %d of %d bytes before the end" % (n, len(got), len(data))
+    await_end(0)
+PYTHON
+
 # The one that is a terminal: the driver spins for it, and for others it does not.
 wait_until "$SLOW" port_says "$(port_of term)" "is_console: yes" ||
 	fail "the port 'term' is no terminal"

@@ -433,6 +433,7 @@ static void test_ports(void **state)
 {
 	char first[256], line[300], text[256];
 	struct frontend fe;
+	uint32_t id, len;
 	int fd, r;
 	pid_t pid;
 
@@ -465,8 +466,15 @@ static void test_ports(void **state)
 	assert_memory_equal(frontend_data(&fe, RX1), "early", 5);
 	send_bytes(&fe, TX1, "reply", 5);
 	expect_bytes(fd, "reply", 5);
+
+	/* Its last bytes, for which there was no buffer when it left, are there before its end is told. */
+	assert_int_equal(write(fd, "last", 4), 4);
 	close(fd);
+	usleep(100000);
+	add(&fe, RX1, 0, 100, true);
 	told(&fe, 1, VIRTIO_CONSOLE_PORT_OPEN, 0, text);
+	assert_true(driver_used(&fe.driver[RX1], &id, &len));
+	assert_int_equal(len, 4);
 
 	/* The file changes: one goes, one comes. */
 	snprintf(line, sizeof(line), "name=three,unix=%s\n", other);
