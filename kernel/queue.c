@@ -309,6 +309,38 @@ void vlb_queue_complete(struct vlb_queue *q)
 		vlb_queue_submit(q, SIZE_MAX);
 }
 
+/* Rests of 20 to 100 us; that long in all only if the back-end floods the other queue. */
+#define CATCH_UP_RESTS	1000
+
+/**
+ * vlb_queue_catch_up - give the driver what the back-end has finished on another queue
+ * @vlb: its device
+ * @index: the queue's number; one that the device does not have is ignored
+ *
+ * May sleep, with the gates of one other queue. A device that shares its rings with the driver shows
+ * what it does in the order in which it does it, whatever the queues. Here each queue is completed
+ * by itself, so where a driver relies on the order the other queue goes first.
+ */
+void vlb_queue_catch_up(struct vlb_device *vlb, unsigned int index)
+{
+	struct vlb_queue *q;
+	unsigned int i;
+
+	if (index >= vlb->nqueues)
+		return;
+	q = &vlb->queues[index];
+	for (i = 0; !gate_enter(&q->complete); i++) {
+		if (i == CATCH_UP_RESTS)
+			return;
+		usleep_range(20, 100);
+	}
+	if (q->ready && q->ring)
+		vlb_complete(q, VLB_RUN_BUDGET);
+	gate_unlock(&q->complete);
+	/* Calls the driver, and sees to who found the gate taken. */
+	vlb_queue_more(q);
+}
+
 static void queue_work_fn(struct kthread_work *work)
 {
 	struct vlb_queue *q = container_of(work, struct vlb_queue, work);

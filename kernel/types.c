@@ -114,6 +114,11 @@ static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 
 		return true;
 	case VIRTIO_CONSOLE_RESIZE:
 		return len >= sizeof(*msg) + 2 * sizeof(__le16);
+	case VIRTIO_CONSOLE_PORT_OPEN:
+		/* Readers take "closed" for the end when they find no bytes before it. */
+		if (!msg->value && id <= VLB_QUEUES_MAX)
+			vlb_queue_catch_up(vlb, id ? 2 * id + 2 : 0);
+		return true;
 	case VIRTIO_CONSOLE_PORT_REMOVE:
 		if (id < VLB_FACTS - CONSOLE_FACT_OPEN)
 			clear_bit(CONSOLE_FACT_OPEN + id, facts);

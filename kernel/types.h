@@ -116,6 +116,7 @@ struct vlb_limits {
 /* queue.c */
 void vlb_queue_change_role(struct vlb_device *vlb, unsigned int index,
 			   const struct vlb_role *role);
+void vlb_queue_catch_up(struct vlb_device *vlb, unsigned int index);
 
 const struct vlb_type *vlb_type_find(u32 id);
 const struct vlb_type *vlb_type_by_name(const char *name, size_t len);
