@@ -160,6 +160,7 @@ prepare_run() {
 
 	[[ $opt_kernel == uml ]] || need_programs qemu-system-x86_64
 	need_programs cpio
+	! is_debug_kernel "$opt_kernel" || opt_append+=("$DEBUG_ARGUMENTS")
 	ensure_kernel "$opt_kernel"
 	ensure_root "$opt_root"
 	[[ ! $opt_module ]] || build_module "$opt_kernel" "$opt_module" >/dev/null
