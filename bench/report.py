@@ -5,6 +5,8 @@ from statistics import median
 
 import plan
 
+PERCENTILES = ("p50", "p99", "p99.99")
+
 
 def number(value):
     """Three digits that count: 28.4k, 1.81, 240."""
@@ -153,6 +155,20 @@ def print_overhead(overhead):
     print(f"\na device apart from its requests ({overhead['mode']})")
     rows = [[name, number(value)] for name, value in overhead.items() if name != "mode"]
     print_table(["", ""], rows)
+
+
+def print_latency(latency):
+    if not latency:
+        return
+    print("\nlatency, microseconds (timed)")
+    rows = []
+    for entry in latency:
+        for who in ("floor", "ours"):
+            rows.append([entry["what"], who,
+                         *(number(entry[who][name]) for name in PERCENTILES)])
+        rows.append([entry["what"], "ours to floor",
+                     *(ratio_text(entry["ratio"][name]) for name in PERCENTILES)])
+    print_table(["", "", *PERCENTILES], rows)
 
 
 def print_comparison(old, new):
