@@ -9,6 +9,7 @@ readonly DEBUG_RELEASE=7.2 DEBUG_FORMAT=1
 readonly DEBUG_CONFIGS=$REPO/tests/debug
 
 # As in Debian's kernels: resize2fs(8) writes to the disk of a mounted file system.
+# shellcheck disable=SC2034 # run.sh uses it
 readonly DEBUG_ARGUMENTS="bdev_allow_write_mounted=1"
 
 # What no debug kernel compiles; a third of the source's files.
