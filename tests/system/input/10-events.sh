@@ -5,7 +5,7 @@
 # codes and axes; every event arrives once, in order, in its packet; LEDs go the other way.
 # limit: 400
 # limit-long: 900
-. "$SYSTEM/input/lib.sh"
+. "$SYSTEM/input/input-lib.sh"
 requires evtest
 
 for kind in mouse keyboard tablet; do

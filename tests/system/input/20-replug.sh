@@ -3,7 +3,7 @@
 #
 # The source is unplugged with a key down, and plugged in again, elsewhere; another device takes its
 # place for a while. What is grabbed stays grabbed.
-. "$SYSTEM/input/lib.sh"
+. "$SYSTEM/input/input-lib.sh"
 
 # link NAME: as udev does it.
 link() {

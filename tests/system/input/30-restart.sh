@@ -3,7 +3,7 @@
 #
 # The back-end is killed with keys down, and another takes over; what happened in between is what
 # the driver has then, and no key is stuck. The driver is unbound and bound again, too.
-. "$SYSTEM/input/lib.sh"
+. "$SYSTEM/input/input-lib.sh"
 
 plug kbd keyboard
 start_input kbd --evdev="${NODE[kbd]}"
