@@ -42,6 +42,8 @@ static bool warn;
 module_param(warn, bool, 0444);
 static bool oops;
 module_param(oops, bool, 0444);
+static bool trap;
+module_param(trap, bool, 0444);
 static int __init vmbreak_init(void)
 {
 	int *volatile nowhere = NULL;
@@ -49,6 +51,8 @@ static int __init vmbreak_init(void)
 	WARN_ON(warn);
 	if (oops)
 		*nowhere = 1;
+	if (trap)
+		asm volatile("int3");
 	return 0;
 }
 static void __exit vmbreak_exit(void)
@@ -60,7 +64,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..16
+echo 1..18
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -144,6 +148,11 @@ vm_run --module-from "$work/vmbreak" -- sh -c 'modprobe vmbreak oops=1; true'
 [[ $status == 99 ]] && grep -q 'Oops' "$work/err"
 result "an oops"
 
+# As when the emulator runs a breakpoint that the kernel took away.
+vm_run --accel tcg --append oops=panic --module-from "$work/vmbreak" -- modprobe vmbreak trap=1
+[[ $status == 97 ]] && grep -q 'int3' "$work/err"
+result "a fault of the emulator has a status of its own"
+
 # Output takes a moment to get out: what is written right before the end may not.
 before=$SECONDS
 vm_run --timeout 300 -- sh -c 'echo about to die; sleep 1; echo c >/proc/sysrq-trigger'
@@ -158,6 +167,33 @@ result "a command that takes too long, with the processes at that time"
 vm_run --counted -- sh -c 'nproc; exit 3'
 [[ $status == 3 && $(<"$work/out") == 1 ]]
 result "--counted"
+
+# A machine that the emulator brings down in "b", that dies of "c" the next time, and runs what is
+# left the third time.
+cat >"$work/machine" <<'EOF'
+cd "$(dirname "$0")/plan.d" && touch dmesg.txt
+echo x >>boots
+case $(wc -l <boots) in
+1) echo "@start a"; echo "@ok 1 s"; echo "@start b"; exit 97 ;;
+2) [ "$(head -n 1 plan)" = b ] && echo "@start b" && echo "@ok 1 s"; echo "@start c"; exit 98 ;;
+3) [ "$(cat plan)" = d ] && echo "@start d" && echo "@skip why" ;;
+esac
+EOF
+mkdir "$work/plan.d"
+printf '%s\n' a b c d >"$work/plan.d/plan"
+# shellcheck disable=SC2016
+bash -c '. "$0/lib/common.sh"; . "$0/../runner.sh"; plan_name() { echo "$1"; }
+	run_plan "$1/plan.d" "x " sh "$1/machine"; report_sum' "$here" "$work" >"$work/out" 2>"$work/err"
+[[ $? == 1 ]] && diff - "$work/out" >>"$work/err" <<'EOF'
+ok 1 - x a # 1 s
+# the emulator failed in x b; running it again
+ok 2 - x b # 1 s
+not ok 3 - x c # the machine died or hung in this test
+ok 4 - x d # SKIP why
+# failed: x c
+2 passed, 1 failed, 1 skipped
+EOF
+result "tests go on in a new machine where one died"
 
 "$here/vm" run --no-such-option >"$work/out" 2>"$work/err"
 [[ $? == 2 ]]

@@ -8,6 +8,7 @@
 
 # Exit codes of our own. They follow timeout(1) and env(1) where those have one.
 readonly EXIT_USAGE=2
+readonly EXIT_EMULATOR=97  # the guest stopped by a fault of the emulator, see run_command()
 readonly EXIT_DIED=98      # the guest stopped without telling an exit status
 readonly EXIT_SPLAT=99     # the command may have passed, the kernel complained
 readonly EXIT_TIMEOUT=124
