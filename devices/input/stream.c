@@ -14,11 +14,7 @@ int stream_init(struct stream *stream, const struct input_desc *desc)
 	stream->events = calloc(stream->size, sizeof(*stream->events));
 	if (!stream->events)
 		return -ENOMEM;
-	if (state_init(&stream->state, desc) < 0) {
-		free(stream->events);
-		return -ENOMEM;
-	}
-	return 0;
+	return state_init(&stream->state, desc);
 }
 
 void stream_free(struct stream *stream)

@@ -60,7 +60,7 @@ struct stream {
 	struct stream_stats stats;
 };
 
-/* @desc has to outlive the stream. Return: 0 or -ENOMEM. */
+/* @desc has to outlive the stream. Return: 0 or -ENOMEM; stream_free() is right in both cases. */
 int stream_init(struct stream *stream, const struct input_desc *desc);
 void stream_free(struct stream *stream);
 

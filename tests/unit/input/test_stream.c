@@ -3,6 +3,7 @@
  * Events on their way to a driver: order, packets, what happens when the driver takes none.
  */
 #include <endian.h>
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -14,6 +15,17 @@
 
 static struct input_desc desc;
 static struct stream stream;
+
+/* Where a test sets it: the allocation that fails. */
+static unsigned int fail_at;
+
+void *__real_calloc(size_t n, size_t size);
+void *__wrap_calloc(size_t n, size_t size);
+
+void *__wrap_calloc(size_t n, size_t size)
+{
+	return fail_at && !--fail_at ? NULL : __real_calloc(n, size);
+}
 
 static int make_stream(void **state)
 {
@@ -292,6 +304,20 @@ static void test_restart(void **state)
 	assert_nothing();
 }
 
+static void test_no_memory(void **state)
+{
+	(void)state;
+	desc_init(&desc);
+	desc_set(&desc, EV_ABS, ABS_MT_SLOT);
+	desc.abs[ABS_MT_SLOT].max = 9;
+	for (unsigned int nth = 1; nth <= 2; nth++) {
+		fail_at = nth;
+		assert_int_equal(stream_init(&stream, &desc), -ENOMEM);
+		assert_int_equal(fail_at, 0);
+		stream_free(&stream);
+	}
+}
+
 #define TEST(name) { #name, name, make_stream, free_stream, NULL }
 
 int main(void)
@@ -301,6 +327,7 @@ int main(void)
 		TEST(test_own_repeats),	   TEST(test_overflow),	     TEST(test_counts),
 		TEST(test_state_between_packets), TEST(test_endless_packet), TEST(test_unplugged),
 		TEST(test_restart),
+		cmocka_unit_test(test_no_memory),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
