@@ -17,6 +17,9 @@
 
 #define AHEAD	256	/* events that wait for the driver before the script waits, too */
 
+/* A packet that did not fit would never be complete: state and script would wait for each other. */
+_Static_assert(SCRIPT_PACKET_MAX <= STREAM_EVENTS, "a packet of a script fits");
+
 /*
  * @waiting: the timer runs, for SCRIPT_WAIT or to come back soon
  * @name: of the file, for messages
@@ -44,12 +47,16 @@ static void start_timer(struct play *play, uint64_t us)
 	play->waiting = timerfd_settime(play->timer_fd, 0, &when, NULL) == 0;
 }
 
+/*
+ * A driver that is behind gets the state before anything else, but not within a packet: one that
+ * has begun is played to its end.
+ */
 static void go_on(struct input *in)
 {
 	struct play *play = in->source_data;
 	const struct script_step *step;
 
-	while (!play->waiting && in->events && !in->stream.behind &&
+	while (!play->waiting && in->events && (!in->stream.behind || in->stream.in_packet) &&
 	       stream_ready(&in->stream) < AHEAD) {
 		switch (player_next(&play->player, &step)) {
 		case PLAYER_EVENT:
@@ -104,6 +111,7 @@ static void play_close(struct input *in)
 }
 
 static const struct source play_source = {
+	.start = go_on,
 	.room = go_on,
 	.output = output,
 	.close = play_close,

@@ -11,10 +11,21 @@
 #define WORD_MAX	64	/* the longest name that evdev has is half as long */
 
 /*
+ * Events of a part of the script, when it is played: @head before its first sync, @tail behind its
+ * last one; both are all of them where there is none.
+ */
+struct span {
+	bool synced;
+	uint64_t head;
+	uint64_t tail;
+};
+
+/*
  * @at: next byte; @end: behind the last one
  * @word: where the word read last begins
  * @packet: events whose sync has not come
  * @loops: steps of the loops that are open, and their lines
+ * @spans: of the script outside of all loops, and of each loop that is open, once
  */
 struct parser {
 	struct script *script;
@@ -29,6 +40,7 @@ struct parser {
 	unsigned int depth;
 	size_t loops[SCRIPT_LOOPS];
 	unsigned int loop_lines[SCRIPT_LOOPS];
+	struct span spans[SCRIPT_LOOPS + 1];
 };
 
 __attribute__((format(printf, 3, 4))) static int fail_at(struct parser *p, const char *where,
@@ -343,6 +355,32 @@ static int read_event(struct parser *p, struct script_step *step)
 	return 0;
 }
 
+/* What waits for its sync has to be kept, so a packet has a bound. @more comes behind @span. */
+static int extend(struct parser *p, struct span *span, const struct span *more)
+{
+	if (span->tail + more->head > SCRIPT_PACKET_MAX)
+		return fail_at(p, p->word, "more than %d events without a sync", SCRIPT_PACKET_MAX);
+	if (!span->synced)
+		span->head += more->head;
+	span->tail = more->synced ? more->tail : span->tail + more->tail;
+	span->synced |= more->synced;
+	return 0;
+}
+
+/* The loop that ends here, all of its rounds. */
+static int extend_by_loop(struct parser *p, uint64_t rounds)
+{
+	struct span *once = &p->spans[p->depth + 1], all = *once;
+
+	if (!once->synced) {
+		all.head *= rounds;
+		all.tail *= rounds;
+	} else if (rounds > 1 && extend(p, &all, once) < 0) {
+		return -EINVAL;
+	}
+	return extend(p, &p->spans[p->depth], &all);
+}
+
 static bool is_output(unsigned int type)
 {
 	return type == EV_LED || type == EV_SND || type == EV_REP;
@@ -362,12 +400,15 @@ static int parse_event(struct parser *p)
 		return fail_at(p, start, "only drivers send such events");
 	}
 	p->packet = true;
-	return add_step(p, step);
+	r = extend(p, &p->spans[p->depth], &(struct span){ .head = 1, .tail = 1 });
+	return r < 0 ? r : add_step(p, step);
 }
 
 static int parse_sync(struct parser *p)
 {
 	p->packet = false;
+	p->spans[p->depth].synced = true;
+	p->spans[p->depth].tail = 0;
 	return add_step(p, (struct script_step){ .op = SCRIPT_EVENT, .type = EV_SYN,
 						 .code = SYN_REPORT });
 }
@@ -430,17 +471,20 @@ static int parse_loop(struct parser *p)
 	step.number = (uint64_t)times;
 	p->loops[p->depth] = p->script->num_steps;
 	p->loop_lines[p->depth++] = p->line;
+	p->spans[p->depth] = (struct span){ 0 };
 	return add_step(p, step);
 }
 
 static int parse_end(struct parser *p)
 {
 	struct script_step step = { .op = SCRIPT_END };
+	int r;
 
 	if (!p->depth)
 		return fail_at(p, p->word, "no loop to end");
 	step.number = p->loops[--p->depth] + 1;
-	return add_step(p, step);
+	r = extend_by_loop(p, p->script->steps[step.number - 1].number);
+	return r < 0 ? r : add_step(p, step);
 }
 
 /* ---- lines ---- */

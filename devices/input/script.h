@@ -11,6 +11,7 @@
 #define SCRIPT_LOOPS	8		/* loops in loops */
 #define SCRIPT_BYTES	(1U << 20)	/* of text */
 #define SCRIPT_WAIT_MAX	3600000000ULL	/* one hour, in microseconds */
+#define SCRIPT_PACKET_MAX	4096		/* events before a sync */
 
 enum script_op { SCRIPT_EVENT, SCRIPT_WAIT, SCRIPT_EXPECT, SCRIPT_LOOP, SCRIPT_END };
 

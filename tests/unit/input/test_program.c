@@ -378,6 +378,41 @@ static void test_slow_driver(void **state)
 	end(pid);
 }
 
+/* A driver goes while a packet of the script is not complete: the next one gets the state, and the rest. */
+static void test_gone_within_packet(void **state)
+{
+	struct frontend fe;
+	pid_t pid = start("bits EV_KEY KEY_A KEY_B\nbits EV_LED LED_CAPSL\n"
+			  "event EV_KEY KEY_A 1\nexpect EV_LED LED_CAPSL 1\n"
+			  "event EV_KEY KEY_A 0\nevent EV_KEY KEY_B 1\nsync\n"
+			  "event EV_KEY KEY_B 0\nsync\n");
+
+	(void)state;
+	begin(&fe, 0);
+	next_state(&fe, false);
+	frontend_close(&fe);
+	begin(&fe, 0);
+	assert_int_equal(status(&fe, EV_LED, LED_CAPSL, 1, 8, 1, false), 0);
+	next(&fe, EV_KEY, KEY_A, 0);
+	next(&fe, EV_KEY, KEY_B, 1);
+	next(&fe, EV_SYN, SYN_REPORT, 0);
+	next(&fe, EV_KEY, KEY_B, 0);
+	next(&fe, EV_SYN, SYN_REPORT, 0);
+	frontend_close(&fe);
+	end(pid);
+
+	/* What the script waits for comes while no driver takes events. */
+	pid = start("bits EV_KEY KEY_A KEY_B\nevent EV_KEY KEY_A 1\nwait 200ms\nsync\n");
+	begin(&fe, 0);
+	next_state(&fe, false);
+	frontend_stop_queue(&fe, EVENTS);
+	usleep(400000);
+	frontend_start_queue(&fe, EVENTS, 64);
+	next_state(&fe, true);
+	frontend_close(&fe);
+	end(pid);
+}
+
 /* ---- command line ---- */
 
 static int output_of(const char *const *args, const char *input, char *buf, size_t size)
@@ -442,7 +477,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_config_bytes), TEST(test_config_at_once), TEST(test_events),
 		TEST(test_buffers),	 TEST(test_status),	    TEST(test_killed),
-		TEST(test_slow_driver),	 TEST(test_options),
+		TEST(test_slow_driver),	 TEST(test_gone_within_packet),
+		TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -155,6 +155,32 @@ static void test_event_errors(void **state)
 	      "no more than 8");
 }
 
+#define REL	"bits EV_REL REL_X\n"
+#define EVENT	"event EV_REL REL_X 1\n"
+
+/* What waits for its sync is bounded, also over the rounds of loops. */
+static void test_packet(void **state)
+{
+	struct script s;
+
+	(void)state;
+	parse(&s, REL "loop 4096\n" EVENT "end\nsync\n");
+	script_free(&s);
+	wrong(REL "loop 4097\n" EVENT "end\nsync\n", 4, 1, "more than 4096 events without a sync");
+	wrong(REL EVENT "loop 4096\n" EVENT "end\nsync\n", 5, 1, "more than 4096");
+	wrong(REL "loop 4096\n" EVENT "end\n" EVENT "sync\n", 5, 20, "more than 4096");
+	parse(&s, REL "loop 9\nloop 4096\n" EVENT "end\nsync\nend\n");
+	script_free(&s);
+	wrong(REL "loop 9\nloop 4096\n" EVENT "end\nend\nsync\n", 6, 1, "more than 4096");
+	/* Half before the sync of a round, half behind it: together they are too many. */
+	wrong(REL "loop 2\nloop 2049\n" EVENT "end\nsync\nloop 2048\n" EVENT "end\nend\nsync\n", 10, 1,
+	      "more than 4096");
+	parse(&s, REL "loop 1\nloop 2049\n" EVENT "end\nsync\nloop 2048\n" EVENT "end\nend\nsync\n");
+	script_free(&s);
+	wrong(REL "loop 4294967295\nloop 4294967295\nloop 4294967295\n" EVENT "end\nend\nend\nsync\n",
+	      6, 1, "more than 4096");
+}
+
 /* A script cut off at every byte, and with a byte that no text has: never a crash. */
 static void test_cut(void **state)
 {
@@ -252,8 +278,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_device), cmocka_unit_test(test_errors),
-		cmocka_unit_test(test_event_errors), cmocka_unit_test(test_cut),
-		cmocka_unit_test(test_play), cmocka_unit_test(test_busy),
+		cmocka_unit_test(test_event_errors), cmocka_unit_test(test_packet),
+		cmocka_unit_test(test_cut), cmocka_unit_test(test_play), cmocka_unit_test(test_busy),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
