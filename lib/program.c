@@ -250,6 +250,9 @@ static int open_socket(const struct vloop_program *program, const struct vloop_a
 int vloop_program_run(const struct vloop_program *program, const struct vloop_args *args,
 		      struct vloop_dev *dev)
 {
+	/* A front-end may hand over pipes in place of event descriptors, and close their other ends. */
+	const struct sigaction ignore = { .sa_handler = SIG_IGN };
+	struct sigaction pipe_before;
 	sigset_t before;
 	int signal_fd, r;
 
@@ -261,6 +264,7 @@ int vloop_program_run(const struct vloop_program *program, const struct vloop_ar
 		vloop_program_error(program, "cannot take signals: %s", strerror(-signal_fd));
 		return signal_fd;
 	}
+	sigaction(SIGPIPE, &ignore, &pipe_before);
 	r = open_socket(program, args, dev);
 	if (r == 0) {
 		r = vloop_run(dev);
@@ -272,6 +276,7 @@ int vloop_program_run(const struct vloop_program *program, const struct vloop_ar
 	}
 	vloop_dev_unwatch(dev, signal_fd);
 	close(signal_fd);
+	sigaction(SIGPIPE, &pipe_before, NULL);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	return r;
 }

@@ -258,6 +258,9 @@ void vloop_dev_disconnect(struct vloop_dev *dev);
 /**
  * vloop_run() - the default event loop: vloop_dev_process() until it fails or vloop_stop() is called
  *
+ * Ignore or block SIGPIPE before (vloop_program_run() does): the front-end chooses the files that
+ * calls are written to, and a pipe without a reader may be among them.
+ *
  * Return: 0 after vloop_stop(), or the error of vloop_dev_process() (-ENOTCONN is a normal end).
  */
 int vloop_run(struct vloop_dev *dev);
@@ -542,7 +545,8 @@ int vloop_program_parse(const struct vloop_program *program, int argc, char **ar
  *
  * Blocks SIGTERM and SIGINT in the calling thread and takes them by descriptor, sets a log function
  * that writes to stderr, listens, runs. With --once, and with a connected --fd, it returns when
- * the front-end goes. Call it before making threads, or block those signals in them.
+ * the front-end goes. Call it before making threads, or block those signals in them. SIGPIPE is
+ * ignored meanwhile.
  *
  * Return: 0 after a signal or the end that --once asks for; a negative errno after saying on stderr
  * what went wrong.

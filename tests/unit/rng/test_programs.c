@@ -187,6 +187,27 @@ static void test_fifo(void **state)
 	end(pid);
 }
 
+/* A front-end that calls an event descriptor what is none, and hangs up, harms nobody but itself. */
+static void test_pipe_for_calls(void **state)
+{
+	pid_t pid = RUN("VLOOP_RNG", socket_option);
+	struct frontend fe;
+	uint64_t queue = 0;
+	int fds[2];
+
+	(void)state;
+	begin(&fe);
+	assert_int_equal(pipe2(fds, O_CLOEXEC | O_NONBLOCK), 0);
+	close(fds[0]);
+	frontend_send(&fe, VHOST_USER_SET_VRING_CALL, &queue, sizeof(queue), fds[1]);
+	close(fds[1]);
+	frontend_close(&fe);
+	begin(&fe);
+	assert_int_equal(frontend_read_request(&fe, 0, 64), 64);
+	frontend_close(&fe);
+	end(pid);
+}
+
 /* No more than the limit in one period: the second request stays where it is. */
 static void test_limit(void **state)
 {
@@ -345,7 +366,7 @@ int main(void)
 		TEST(test_getrandom), TEST(test_file),	 TEST(test_fifo),
 		TEST(test_limit),     TEST(test_period), TEST(test_null),
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
-		TEST(test_options),
+		TEST(test_pipe_for_calls), TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
