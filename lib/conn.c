@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -157,6 +158,7 @@ static int take_listening(struct vloop_dev *dev, int fd)
 
 int vloop_dev_listen(struct vloop_dev *dev, const char *path)
 {
+	struct stat st;
 	char *copy;
 	int fd, r;
 
@@ -166,7 +168,7 @@ int vloop_dev_listen(struct vloop_dev *dev, const char *path)
 	if (!copy)
 		return -ENOMEM;
 	fd = vl_sock_listen(path, BACKLOG);
-	r = fd < 0 ? fd : take_listening(dev, fd);
+	r = fd < 0 ? fd : lstat(path, &st) ? -errno : take_listening(dev, fd);
 	if (r < 0) {
 		if (fd >= 0) {
 			close(fd);
@@ -176,6 +178,8 @@ int vloop_dev_listen(struct vloop_dev *dev, const char *path)
 		return r;
 	}
 	dev->socket_path = copy;
+	dev->socket_dev = st.st_dev;
+	dev->socket_ino = st.st_ino;
 	return 0;
 }
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -192,6 +193,16 @@ static void close_fd(int fd)
 		close(fd);
 }
 
+/* Another program may have taken the path over. */
+static void remove_socket(const struct vloop_dev *dev)
+{
+	struct stat st;
+
+	if (dev->socket_path && !lstat(dev->socket_path, &st) && st.st_dev == dev->socket_dev &&
+	    st.st_ino == dev->socket_ino)
+		unlink(dev->socket_path);
+}
+
 struct vloop_dev *vloop_dev_unref(struct vloop_dev *dev)
 {
 	if (!dev || --dev->refs)
@@ -200,8 +211,7 @@ struct vloop_dev *vloop_dev_unref(struct vloop_dev *dev)
 	watch_remove(dev, &dev->listen);
 	close_fd(dev->listen.fd);
 	dev->listen.fd = -1;
-	if (dev->socket_path)
-		unlink(dev->socket_path);
+	remove_socket(dev);
 	conn_close(dev);
 	/* Requests that the device kept may still be written to by it: leave all that they need. */
 	if (dev->stuck)

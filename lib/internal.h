@@ -26,6 +26,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include <string.h>
+#include <sys/types.h>
 
 #include <vloop/vloop.h>
 
@@ -237,7 +238,9 @@ struct vloop_dev {
 	struct watch conn;
 	struct watch wake;
 	struct watch *user_watches;
-	char *socket_path;	/* to be removed at the end */
+	char *socket_path;	/* to be removed at the end, if it is still this file */
+	dev_t socket_dev;
+	ino_t socket_ino;
 	bool once;
 	bool done;		/* no front-end can come any more */
 	bool stuck;		/* queue_stop() left requests: memory cannot be unmapped */

@@ -208,6 +208,25 @@ static void test_pipe_for_calls(void **state)
 	end(pid);
 }
 
+/* Another program has taken the path over: it is not removed at the end. */
+static void test_socket_of_another(void **state)
+{
+	pid_t pid = RUN("VLOOP_RNG", socket_option);
+	struct frontend fe;
+	int other;
+
+	(void)state;
+	begin(&fe);
+	frontend_close(&fe);
+	assert_int_equal(unlink(path), 0);
+	other = vl_sock_listen(path, 1);
+	assert_true(other >= 0);
+	kill(pid, SIGTERM);
+	assert_int_equal(wait_for_end(pid), EXIT_SUCCESS);
+	assert_int_equal(unlink(path), 0);
+	close(other);
+}
+
 /* No more than the limit in one period: the second request stays where it is. */
 static void test_limit(void **state)
 {
@@ -366,7 +385,7 @@ int main(void)
 		TEST(test_getrandom), TEST(test_file),	 TEST(test_fifo),
 		TEST(test_limit),     TEST(test_period), TEST(test_null),
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
-		TEST(test_pipe_for_calls), TEST(test_options),
+		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
