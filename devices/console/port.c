@@ -249,6 +249,9 @@ int port_receive(struct port *port)
 	}
 	if (port->rx)
 		vloop_queue_flush(port->rx);
+	/* The client may have been found gone: what waited for it is dropped, or waits for the next. */
+	if (n >= 0 && port->req && !port->end.connected)
+		return port_transmit(port);
 	port_update(port);
 	return n < 0 ? n : 0;
 }

@@ -556,6 +556,28 @@ static void test_size(void **state)
 	assert_int_equal(access(tty, F_OK), -1);
 }
 
+/* What a client has not taken when it leaves is dropped, whichever end is noticed first. */
+static void test_left_unread(void **state)
+{
+	pid_t pid = RUN(unix_option);
+	struct frontend fe;
+	int fd = client(tty);
+
+	(void)state;
+	begin(&fe, 0, 2);
+	settle(&fe, TX, fd);
+	add(&fe, TX, 0, 1 << 20, false);
+	usleep(100000);
+	/* Both have happened when it looks; the queue was first. */
+	kill(pid, SIGSTOP);
+	add(&fe, RX, 0, 100, true);
+	close(fd);
+	kill(pid, SIGCONT);
+	assert_int_equal(used(&fe, TX), 0);
+	frontend_close(&fe);
+	end(pid);
+}
+
 static int output_of(const char *const *args, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -619,7 +641,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_both_ways), TEST(test_back_pressure), TEST(test_malformed),
 		TEST(test_absent),    TEST(test_emergency_write), TEST(test_ports),
-		TEST(test_size),      TEST(test_options),
+		TEST(test_size),      TEST(test_left_unread),
+		TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
