@@ -98,12 +98,18 @@ failed:
 	return r;
 }
 
-/* A file description of our own, so that O_NONBLOCK is not seen by others; sockets have none. */
+/*
+ * A file description of our own, so that O_NONBLOCK is not seen by others; sockets have none. That of
+ * a file stays, since it has the place in the file, and O_APPEND; and files never make anybody wait.
+ */
 static int own_fd(int fd, int flags)
 {
+	struct stat st;
 	char path[32];
 	int own;
 
+	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
+		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	if (own < 0 && errno == ENXIO) {

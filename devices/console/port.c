@@ -42,6 +42,12 @@ static bool may_receive(const struct port *port)
 	return port->rx && (!port->console->multiport || (port->ready && port->open));
 }
 
+/* The end of a pipe on standard input is the end of the input only. */
+static bool has_hangup(const struct end *end)
+{
+	return end->kind != END_STDIO || end->terminal;
+}
+
 void port_update(struct port *port)
 {
 	struct end *end = &port->end;
@@ -51,8 +57,8 @@ void port_update(struct port *port)
 	if (port->used && end->connected) {
 		if (may_receive(port) && !port->in_len && !end->eof)
 			in = EPOLLIN;
-		/* Also with nothing to do: its end is to be noticed. A terminal or pipe of ours has none. */
-		if (!end->hup && end->kind != END_STDIO)
+		/* Also with nothing to do: its end is to be noticed. */
+		if (!end->hup && has_hangup(end))
 			in |= EPOLLHUP;
 		if (port->more || (port->req && !end->hup))
 			out = EPOLLOUT;
@@ -105,7 +111,7 @@ static void gone(struct port *port)
 	tell_open(port);
 	if (port->end.kind != END_STDIO)
 		return;
-	vloop_program_error(&console_program, "%s: nobody reads the standard output any more",
+	vloop_program_error(&console_program, "%s: the terminal, or who read the standard output, is gone",
 			    name(port));
 	port->console->error = -EPIPE;
 	vloop_stop(port->console->dev);
@@ -267,11 +273,10 @@ static int ready(struct vloop_dev *dev, int fd, uint32_t events, void *user)
 		port_update(port);
 		return 0;
 	}
-	if (events & (EPOLLHUP | EPOLLERR) && fd == port->end.in_fd &&
-	    port->end.kind != END_STDIO) {
+	if (events & (EPOLLHUP | EPOLLERR) && fd == port->end.in_fd && has_hangup(&port->end)) {
 		port->end.hup = true;
-		/* Nobody is there to take what it may have left. */
-		if (!may_receive(port) || port->end.eof) {
+		/* Nobody is there to take what it may have left, or nothing will follow it. */
+		if (!may_receive(port) || port->end.eof || port->end.kind == END_STDIO) {
 			gone(port);
 			port_transmit(port);
 			return 0;

@@ -578,6 +578,71 @@ static void test_left_unread(void **state)
 	end(pid);
 }
 
+/* ---- standard input and output */
+
+static pid_t run_stdio(int in, int out)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(in, STDIN_FILENO);
+		dup2(out, STDOUT_FILENO);
+		execl(getenv("VLOOP_CONSOLE"), "vloop-console", socket_option, "--stdio", NULL);
+		_exit(127);
+	}
+	return pid;
+}
+
+/* Files are read and written where they are, like any program does it. */
+static void test_stdio_files(void **state)
+{
+	char text[64] = "";
+	struct frontend fe;
+	int in, out;
+	pid_t pid;
+
+	(void)state;
+	write_ports("skipped, taken");
+	in = open(ports, O_RDONLY | O_CLOEXEC);
+	assert_int_equal(lseek(in, 9, SEEK_SET), 9);
+	out = open(other, O_CREAT | O_RDWR | O_APPEND | O_CLOEXEC, 0600);
+	assert_int_equal(write(out, "before\n", 7), 7);
+	pid = run_stdio(in, out);
+	begin(&fe, 0, 2);
+	add(&fe, RX, 0, 100, true);
+	assert_int_equal(used(&fe, RX), 5);
+	assert_memory_equal(frontend_data(&fe, RX), "taken", 5);
+	send_bytes(&fe, TX, "after\n", 6);
+	assert_int_equal(pread(out, text, sizeof(text) - 1, 0), 13);
+	assert_string_equal(text, "before\nafter\n");
+	frontend_close(&fe);
+	end(pid);
+	close(in);
+	close(out);
+}
+
+/* The terminal is gone: so is the program, also while no driver is there. */
+static void test_stdio_hangup(void **state)
+{
+	int master = posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC), slave;
+	pid_t pid;
+
+	(void)state;
+	assert_true(master >= 0);
+	assert_int_equal(grantpt(master), 0);
+	assert_int_equal(unlockpt(master), 0);
+	slave = open(ptsname(master), O_RDWR | O_NOCTTY | O_CLOEXEC);
+	assert_true(slave >= 0);
+	pid = run_stdio(slave, slave);
+	close(slave);
+	while (access(path, F_OK))
+		usleep(1000);
+	close(master);
+	assert_int_equal(wait_for_end(pid), EXIT_FAILURE);
+}
+
 static int output_of(const char *const *args, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -641,7 +706,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_both_ways), TEST(test_back_pressure), TEST(test_malformed),
 		TEST(test_absent),    TEST(test_emergency_write), TEST(test_ports),
-		TEST(test_size),      TEST(test_left_unread),
+		TEST(test_size),      TEST(test_left_unread), TEST(test_stdio_files),
+		TEST(test_stdio_hangup),
 		TEST(test_options),
 	};
 
