@@ -14,6 +14,8 @@
 
 #include "end.h"
 
+#define PTS	"/dev/pts/"
+
 static void make_raw(int fd)
 {
 	struct termios t;
@@ -26,10 +28,11 @@ static void make_raw(int fd)
 
 static int make_link(const char *target, const char *path)
 {
-	struct stat st;
+	char old[sizeof(PTS)];
 
-	/* One that an earlier process left behind is replaced, a file of somebody's is not. */
-	if (!lstat(path, &st) && S_ISLNK(st.st_mode) && unlink(path))
+	/* One that an earlier process left behind is replaced, anything of somebody's is not. */
+	if (readlink(path, old, sizeof(old)) == sizeof(old) && !memcmp(old, PTS, strlen(PTS)) &&
+	    unlink(path))
 		return -errno;
 	return symlink(target, path) ? -errno : 0;
 }
@@ -89,8 +92,11 @@ static int open_unix(struct end *end, const char **ret_problem)
 		    bind(end->listen_fd, (struct sockaddr *)&addr, sizeof(addr)))
 			goto failed;
 	}
-	if (!listen(end->listen_fd, 8))
+	if (!lstat(end->path, &st) && !listen(end->listen_fd, 8)) {
+		end->socket_dev = st.st_dev;
+		end->socket_ino = st.st_ino;
 		return 0;
+	}
 failed:
 	r = -errno;
 	close(end->listen_fd);
@@ -173,14 +179,18 @@ static void close_fds(struct end *end)
 void end_close(struct end *end)
 {
 	char target[sizeof(end->slave)];
+	struct stat st;
 	ssize_t len;
 
 	close_fds(end);
 	end->connected = false;
 	if (end->listen_fd >= 0) {
 		close(end->listen_fd);
-		unlink(end->path);
 		end->listen_fd = -1;
+		/* Another program may have taken the path over. */
+		if (!lstat(end->path, &st) && st.st_dev == end->socket_dev &&
+		    st.st_ino == end->socket_ino)
+			unlink(end->path);
 	}
 	if (end->kind == END_PTY && end->path[0]) {
 		len = readlink(end->path, target, sizeof(target));

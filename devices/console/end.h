@@ -24,6 +24,7 @@
  * @in_fd: read from here, -1: nobody is there. A pseudo terminal's is open all the time.
  * @out_fd: write here; may be the same
  * @listen_fd: END_UNIX; clients come here
+ * @socket_dev, @socket_ino: its file
  * @connected: somebody is there
  * @hup: it is gone, but what it wrote last may still be there to be read
  * @eof: it writes no more
@@ -39,6 +40,8 @@ struct end {
 	int in_fd;
 	int out_fd;
 	int listen_fd;
+	dev_t socket_dev;
+	ino_t socket_ino;
 	bool connected;
 	bool hup;
 	bool eof;

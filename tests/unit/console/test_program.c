@@ -643,6 +643,46 @@ static void test_stdio_hangup(void **state)
 	assert_int_equal(wait_for_end(pid), EXIT_FAILURE);
 }
 
+/* ---- what is somebody else's */
+
+/* Another program has taken the paths over: they are not removed at the end. */
+static void test_paths_of_others(void **state)
+{
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	pid_t pid = RUN(unix_option);
+	char target[64], option[160];
+	int fds[2];
+
+	(void)state;
+	while (access(path, F_OK))
+		usleep(1000);
+	for (int i = 0; i < 2; i++) {
+		strcpy(addr.sun_path, i ? tty : path);
+		fds[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		assert_int_equal(unlink(addr.sun_path), 0);
+		assert_int_equal(bind(fds[i], (struct sockaddr *)&addr, sizeof(addr)), 0);
+	}
+	end(pid);
+	assert_int_equal(access(path, F_OK), 0);
+	assert_int_equal(access(tty, F_OK), 0);
+	close(fds[0]);
+	close(fds[1]);
+
+	/* A link that is none to a pseudo terminal is somebody's. */
+	assert_int_equal(symlink("elsewhere", other), 0);
+	snprintf(option, sizeof(option), "--link=%s", other);
+	pid = RUN("--pty", option);
+	assert_int_equal(wait_for_end(pid), EXIT_FAILURE);
+	assert_int_equal(readlink(other, target, sizeof(target)), 9);
+	/* One to a pseudo terminal was left behind. */
+	unlink(other);
+	assert_int_equal(symlink("/dev/pts/4096", other), 0);
+	pid = RUN("--pty", option);
+	while (readlink(other, target, sizeof(target)) == 13)
+		usleep(1000);
+	end(pid);
+}
+
 static int output_of(const char *const *args, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -707,7 +747,7 @@ int main(void)
 		TEST(test_both_ways), TEST(test_back_pressure), TEST(test_malformed),
 		TEST(test_absent),    TEST(test_emergency_write), TEST(test_ports),
 		TEST(test_size),      TEST(test_left_unread), TEST(test_stdio_files),
-		TEST(test_stdio_hangup),
+		TEST(test_stdio_hangup), TEST(test_paths_of_others),
 		TEST(test_options),
 	};
 
