@@ -192,16 +192,19 @@ static int add_port(struct console *console, const struct port_spec *spec, bool 
 	return 0;
 }
 
+/* They have to go together with those of the command line, which stay. */
 static int read_file(struct console *console, struct port_spec *specs, unsigned int *ret_n)
 {
+	const struct console_options *opt = &console->options;
 	const char *problem;
 	unsigned int line;
 	int r;
 
-	r = spec_read_file(console->options.ports_file, specs, console->max_ports, ret_n, &line,
+	r = spec_read_file(opt->ports_file, specs, console->max_ports - opt->n, ret_n, &line,
 			   &problem);
 	if (r == 0) {
-		r = spec_check(specs, *ret_n, &problem);
+		memcpy(specs + *ret_n, opt->specs, opt->n * sizeof(*specs));
+		r = spec_check(specs, *ret_n + opt->n, &problem);
 		line = 0;
 	}
 	if (r < 0 && line)

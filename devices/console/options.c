@@ -157,9 +157,14 @@ static int check_room(struct console_options *opt)
 	/* What is wrong with the file is said when it is used. */
 	if (opt->ports_file)
 		spec_read_file(opt->ports_file, specs, CONSOLE_PORTS_MAX, &in_file, &line, &problem);
+	if (opt->n + in_file > CONSOLE_PORTS_MAX) {
+		vloop_program_error(&console_program, "%u ports, but a device has %u at most",
+				    opt->n + in_file, CONSOLE_PORTS_MAX);
+		return -EINVAL;
+	}
 	if (!opt->max_ports)
 		opt->max_ports = opt->n + in_file ? opt->n + in_file : 1;
-	if (opt->max_ports > CONSOLE_PORTS_MAX || opt->max_ports < opt->n) {
+	if (opt->max_ports < opt->n + in_file) {
 		vloop_program_error(&console_program, "%u ports, but --max-ports is %u",
 				    opt->n + in_file, opt->max_ports);
 		return -EINVAL;

@@ -733,6 +733,12 @@ static void test_options(void **state)
 	write_ports("name=a,pty\nnonsense\n");
 	assert_int_equal(OUTPUT(ports_option), 1);
 	assert_non_null(strstr(out, "/ports:2: a port has"));
+	/* The ports of the file and those of the command line are one device's. */
+	write_ports("name=a,pty\n");
+	assert_int_equal(OUTPUT("--port=name=a,stdio", ports_option), 1);
+	assert_non_null(strstr(out, "/ports: two ports have the same name"));
+	assert_int_equal(OUTPUT("--port=name=b,pty", ports_option, "--max-ports=1"), 1);
+	assert_non_null(strstr(out, "2 ports, but --max-ports is 1"));
 	/* A file of somebody's is neither a socket nor a link. */
 	assert_int_equal(OUTPUT(unix_option, "--pty"), 1);
 	snprintf(out, sizeof(out), "--unix=%s", ports);
