@@ -62,6 +62,7 @@ struct console;
  * @told: the driver knows it (MESSAGE_PORT_ADD was sent)
  * @was_console: the driver was told that it is a console, or that its forerunner is
  * @ready: the driver can use it
+ * @refused: a driver has said that it cannot, which was reported
  * @open: somebody has it open on the driver's side
  * @rx, @tx: its queues, while they run
  * @req: of @tx, being written; its iovecs begin with the first byte not written
@@ -84,6 +85,7 @@ struct port {
 	bool told;
 	bool was_console;
 	bool ready;
+	bool refused;
 	bool open;
 	struct vloop_queue *rx;
 	struct vloop_queue *tx;

@@ -103,6 +103,7 @@ void control_removed(struct port *port)
 		port->tell |= TELL_REMOVE;
 	port->told = false;
 	port->ready = false;
+	port->refused = false;
 	port->open = false;
 }
 
@@ -151,8 +152,11 @@ static int obey(struct console *console, const struct message *message)
 	case MESSAGE_PORT_READY:
 		if (message->value)
 			return port_is_ready(port);
-		vloop_program_error(&console_program, "%s: the driver could not add this port",
-				    port->spec.name);
+		if (!port->refused)
+			vloop_program_error(&console_program,
+					    "%s: the driver could not add this port",
+					    port->spec.name);
+		port->refused = true;
 		port->ready = false;
 		return 0;
 	default:

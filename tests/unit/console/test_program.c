@@ -519,6 +519,38 @@ static void test_ports(void **state)
 	end(pid);
 }
 
+/* A driver can say again and again that it cannot have a port; the log says it once. */
+static void test_refused_port(void **state)
+{
+	char first[256], text[4096];
+	const char *line;
+	struct frontend fe;
+	size_t have = 0;
+	int out[2];
+	ssize_t n;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	snprintf(first, sizeof(first), "--port=name=one,unix=%s", tty);
+	pid = run((const char *const[]){ socket_option, first, NULL }, out[1]);
+	close(out[1]);
+	begin(&fe, MULTIPORT, 4);
+	tell(&fe, 0, VIRTIO_CONSOLE_DEVICE_READY, 1, 8);
+	told(&fe, 0, VIRTIO_CONSOLE_PORT_ADD, 1, text);
+	for (int i = 0; i < 50; i++)
+		tell(&fe, 0, VIRTIO_CONSOLE_PORT_READY, 0, 8);
+	frontend_close(&fe);
+	end(pid);
+	while ((n = read(out[0], text + have, sizeof(text) - 1 - have)) > 0)
+		have += (size_t)n;
+	text[have] = 0;
+	close(out[0]);
+	line = strstr(text, "one: the driver could not add this port");
+	assert_non_null(line);
+	assert_null(strstr(strchr(line, '\n'), "could not add"));
+}
+
 /* The size of a pseudo terminal is in the configuration space, and changes there. */
 static void test_size(void **state)
 {
@@ -753,7 +785,7 @@ int main(void)
 		TEST(test_both_ways), TEST(test_back_pressure), TEST(test_malformed),
 		TEST(test_absent),    TEST(test_emergency_write), TEST(test_ports),
 		TEST(test_size),      TEST(test_left_unread), TEST(test_stdio_files),
-		TEST(test_stdio_hangup), TEST(test_paths_of_others),
+		TEST(test_stdio_hangup), TEST(test_paths_of_others), TEST(test_refused_port),
 		TEST(test_options),
 	};
 
