@@ -232,6 +232,18 @@ static bool exists(struct console *console, const struct port_spec *spec)
 	return false;
 }
 
+/* Only pseudo terminals are looked at: without one, nothing wakes this process up. */
+static void set_tick(struct console *console)
+{
+	static const struct timespec often = { .tv_nsec = TICK_MS * 1000000L };
+	struct itimerspec when = { 0 };
+
+	for (unsigned int i = 0; i < console->max_ports; i++)
+		if (console->ports[i].used && console->ports[i].end.kind == END_PTY)
+			when = (struct itimerspec){ .it_interval = often, .it_value = often };
+	timerfd_settime(console->tick_fd, 0, &when, NULL);
+}
+
 /* Make the ports those of the file. A file that cannot be used changes nothing. */
 static int follow_file(struct console *console)
 {
@@ -257,6 +269,7 @@ static int follow_file(struct console *console)
 		if (r < 0 && !first)
 			first = r;
 	}
+	set_tick(console);
 	control_tell(console);
 	return first;
 }
@@ -310,8 +323,6 @@ static int resumes(struct vloop_dev *dev, int fd, uint32_t events, void *user)
 
 static int watch_events(struct console *console)
 {
-	struct timespec tick = { .tv_nsec = TICK_MS * 1000000L };
-	struct itimerspec often = { .it_interval = tick, .it_value = tick };
 	sigset_t set;
 	int r;
 
@@ -323,8 +334,7 @@ static int watch_events(struct console *console)
 	console->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	console->tick_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	console->resume_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	if (console->signal_fd < 0 || console->tick_fd < 0 || console->resume_fd < 0 ||
-	    timerfd_settime(console->tick_fd, 0, &often, NULL))
+	if (console->signal_fd < 0 || console->tick_fd < 0 || console->resume_fd < 0)
 		return -errno;
 	r = vloop_dev_watch(console->dev, console->signal_fd, EPOLLIN, signalled, console);
 	if (r == 0)
@@ -364,6 +374,7 @@ static int open_ports(struct console *console)
 		r = add_port(console, &opt->specs[i], false);
 	if (r == 0 && opt->ports_file)
 		r = follow_file(console);
+	set_tick(console);
 	return r;
 }
 
