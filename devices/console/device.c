@@ -99,14 +99,19 @@ static int negotiated(struct vloop_dev *dev, uint64_t features)
 	return 0;
 }
 
-/* The one field that a driver may write: a byte that goes out without any queue (5.3.4). */
+/*
+ * The one field that a driver may write: a byte that goes out without any queue (5.3.4). QEMU sends the
+ * whole space with what the driver wrote in it; the other fields stay what they are.
+ */
 static int config_write(struct vloop_dev *dev, uint32_t offset, const void *data, uint32_t len)
 {
+	const uint32_t emerg_wr = offsetof(struct virtio_console_config, emerg_wr);
 	struct console *console = vloop_dev_user(dev);
 
-	if (offset != offsetof(struct virtio_console_config, emerg_wr) || len == 0)
+	if (offset > emerg_wr || len <= emerg_wr - offset)
 		return -EINVAL;
-	port_emergency(&console->ports[0], *(const uint8_t *)data);
+	vloop_dev_set_config(dev, 0, &console->config, sizeof(console->config));
+	port_emergency(&console->ports[0], ((const uint8_t *)data)[emerg_wr - offset]);
 	return 0;
 }
 

@@ -352,8 +352,22 @@ static uint64_t set_config(struct frontend *fe, uint32_t offset, const void *byt
 			    (uint32_t)VHOST_USER_CONFIG_HDR_SIZE + len, -1);
 }
 
+static struct virtio_console_config get_config(struct frontend *fe)
+{
+	struct vhost_user_msg msg = { 0 };
+	struct virtio_console_config config;
+
+	vhost_user_init(&msg, VHOST_USER_GET_CONFIG, 0);
+	msg.payload.config.size = sizeof(config);
+	msg.hdr.size = (uint32_t)(VHOST_USER_CONFIG_HDR_SIZE + sizeof(config));
+	assert_int_equal(vhost_user_call(fe->sock, &msg, ANSWER_MS), 0);
+	memcpy(&config, msg.payload.config.data, sizeof(config));
+	return config;
+}
+
 static void test_emergency_write(void **state)
 {
+	struct virtio_console_config config, after;
 	pid_t pid = RUN(unix_option);
 	struct frontend fe;
 	int fd = client(tty);
@@ -364,6 +378,12 @@ static void test_emergency_write(void **state)
 	assert_int_equal(set_config(&fe, offsetof(struct virtio_console_config, emerg_wr),
 				    "!\0\0\0", 4), 0);
 	expect_bytes(fd, "!", 1);
+	/* With the whole space around it, of which nothing is taken. */
+	config = get_config(&fe);
+	assert_int_equal(set_config(&fe, 0, "\7\0\7\0\7\0\0\0?\0\0\0", sizeof(config)), 0);
+	expect_bytes(fd, "?", 1);
+	after = get_config(&fe);
+	assert_memory_equal(&after, &config, sizeof(config));
 	/* Nothing else may be written. */
 	assert_int_not_equal(set_config(&fe, 0, "\1\0\1\0", 4), 0);
 	frontend_close(&fe);
@@ -556,8 +576,7 @@ static void test_size(void **state)
 {
 	char link_option[160];
 	struct winsize size = { .ws_col = 132, .ws_row = 50 };
-	struct vhost_user_msg get = { 0 };
-	const uint8_t *config = get.payload.config.data;
+	struct virtio_console_config config;
 	struct frontend fe;
 	int fd, tries;
 	pid_t pid;
@@ -570,12 +589,8 @@ static void test_size(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
 	for (tries = 0; tries < 200; tries++) {
-		memset(&get, 0, sizeof(get));
-		vhost_user_init(&get, VHOST_USER_GET_CONFIG, 0);
-		get.payload.config.size = 12;
-		get.hdr.size = (uint32_t)VHOST_USER_CONFIG_HDR_SIZE + 12;
-		assert_int_equal(vhost_user_call(fe.sock, &get, ANSWER_MS), 0);
-		if (config[0] == 132 && config[2] == 50)
+		config = get_config(&fe);
+		if (config.cols == 132 && config.rows == 50)
 			break;
 		usleep(50000);
 	}
