@@ -15,7 +15,20 @@ void vl_log_init(const char *name, int max_level)
 {
 	program_name = name;
 	max_level_wanted = max_level;
-	journal = getenv("JOURNAL_STREAM") != NULL;
+	journal = takes_levels();
+}
+
+/* What a terminal obeys instead of showing it; U+0080 to U+009F are such characters, too. */
+static void blank_controls(char *text, unsigned int len)
+{
+	unsigned char *at = (unsigned char *)text;
+
+	for (unsigned int i = 0; i < len; i++) {
+		if (at[i] < 0x20 || at[i] == 0x7f)
+			at[i] = ' ';
+		if (at[i] == 0xc2 && i + 1 < len && at[i + 1] >= 0x80 && at[i + 1] <= 0x9f)
+			at[i] = at[i + 1] = ' ';
+	}
 }
 
 unsigned int vl_log_line(char *buf, unsigned int size, const char *name, int journal_level,
@@ -35,9 +48,7 @@ unsigned int vl_log_line(char *buf, unsigned int size, const char *name, int jou
 	len = prefix;
 	if (n > 0)
 		len += (unsigned int)n < size - prefix ? (unsigned int)n : size - prefix - 1;
-	for (unsigned int i = prefix; i < len; i++)
-		if ((unsigned char)buf[i] < 0x20 || buf[i] == 0x7f)
-			buf[i] = ' ';
+	blank_controls(buf + prefix, len - prefix);
 	if (len > size - 2)
 		len = size - 2;
 	buf[len] = '\n';

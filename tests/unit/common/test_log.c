@@ -41,6 +41,9 @@ static void test_line(void **state)
 	/* What somebody else wrote cannot begin a line of its own. */
 	line(buf, sizeof(buf), "prog", -1, "a%s", "\nb\x1b[c");
 	assert_string_equal(buf, "prog: a b [c\n");
+	/* Nor be an order to the terminal in the C1 characters; other characters stay. */
+	line(buf, sizeof(buf), "prog", -1, "a%s", "\xc2\x9b" "2J\xc3\x9b\xc2\xa9\xc2");
+	assert_string_equal(buf, "prog: a  2J\xc3\x9b\xc2\xa9\xc2\n");
 }
 
 static void test_long(void **state)
