@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "log.h"
@@ -10,6 +12,23 @@
 static const char *program_name;
 static int max_level_wanted = VL_LOG_INFO;
 static int journal;
+
+/*
+ * The variable says which file the journal reads, as "device:inode", and is inherited by programs
+ * whose stderr is something else, such as a terminal. A pipe leads to a supervisor in between, which
+ * hands the level on.
+ */
+static int takes_levels(void)
+{
+	const char *stream = getenv("JOURNAL_STREAM");
+	struct stat st;
+	char own[48];
+
+	if (!stream || fstat(STDERR_FILENO, &st))
+		return 0;
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	return S_ISFIFO(st.st_mode) || !strcmp(stream, own);
+}
 
 void vl_log_init(const char *name, int max_level)
 {

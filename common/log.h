@@ -3,8 +3,9 @@
  * Messages of a program: one line each on stderr, written with one write(2) so that lines of
  * several threads do not mix.
  *
- * Under a supervisor that reads stderr as a journal (JOURNAL_STREAM is set) each line carries its
- * level as "<3>", see sd-daemon(3); otherwise it begins with the program's name.
+ * Under a supervisor that reads stderr as a journal (JOURNAL_STREAM names it, or is set and stderr
+ * is a pipe) each line carries its level as "<3>", see sd-daemon(3); otherwise it begins with the
+ * program's name.
  */
 #ifndef COMMON_LOG_H
 #define COMMON_LOG_H

@@ -3,9 +3,11 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -87,12 +89,39 @@ static void test_levels(void **state)
 	close(fds[0]);
 }
 
+/* A journal that somebody else's stderr leads to. */
+static void test_other_journal(void **state)
+{
+	char path[] = "/tmp/vloop-log-XXXXXX", buf[64] = "", own[48];
+	int file = mkstemp(path), saved = dup(STDERR_FILENO);
+	struct stat st;
+
+	(void)state;
+	assert_true(file >= 0);
+	unlink(path);
+	dup2(file, STDERR_FILENO);
+	setenv("JOURNAL_STREAM", "1:2", 1);
+	vl_log_init("prog", VL_LOG_INFO);
+	vl_error("one");
+	assert_int_equal(fstat(file, &st), 0);
+	snprintf(own, sizeof(own), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	setenv("JOURNAL_STREAM", own, 1);
+	vl_log_init("prog", VL_LOG_INFO);
+	vl_error("two");
+	dup2(saved, STDERR_FILENO);
+	close(saved);
+	assert_true(pread(file, buf, sizeof(buf) - 1, 0) > 0);
+	assert_string_equal(buf, "prog: one\n<3>two\n");
+	close(file);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_line),
 		cmocka_unit_test(test_long),
 		cmocka_unit_test(test_levels),
+		cmocka_unit_test(test_other_journal),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
