@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -79,6 +80,7 @@ static void __attribute__((noreturn)) wait_for_child(pid_t child, int fd)
 
 int supervise_fork(int *ret_result_fd)
 {
+	const pid_t parent = getpid();
 	int fds[2];
 	pid_t child;
 
@@ -98,6 +100,10 @@ int supervise_fork(int *ret_result_fd)
 	}
 	close(fds[0]);
 	setsid();
+	/* Who interrupts the one that waits does not want the device any more. */
+	prctl(PR_SET_PDEATHSIG, SIGTERM);
+	if (getppid() != parent)
+		_exit(EXIT_FAIL);
 	*ret_result_fd = fds[1];
 	return 0;
 }
@@ -127,5 +133,8 @@ void supervise_report(int result_fd, const char *line)
 		return;
 	}
 	leave_terminal();
-	dprintf(result_fd, "%s\n", line);
+	prctl(PR_SET_PDEATHSIG, 0);
+	/* The last moment at which nobody may be there to take it. */
+	if (dprintf(result_fd, "%s\n", line) < 0)
+		raise(SIGTERM);
 }

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: BSD-3-Clause */
+/* vloop attach --background: who waits for the device, and what becomes of it when that is ended. */
+#include <errno.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "attach.h"
+
+#define PATIENCE_S 10
+
+/*
+ * The two processes: the one that waits is this function's child, and writes to @out; the one in the
+ * background tells @tell what it sees. With @device it reports one.
+ */
+static pid_t start(int out, int tell, const char *device)
+{
+	const struct timespec patience = {.tv_sec = device ? 0 : PATIENCE_S, .tv_nsec = 300000000};
+	pid_t pid = fork();
+	int result_fd;
+	sigset_t set;
+
+	assert_true(pid >= 0);
+	if (pid)
+		return pid;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	dup2(out, STDOUT_FILENO);
+	if (supervise_fork(&result_fd))
+		_exit(1);
+	if (write(tell, "r", 1) != 1)
+		_exit(1);
+	if (device)
+		supervise_report(result_fd, device);
+	close(result_fd);
+	_exit(write(tell, sigtimedwait(&set, NULL, &patience) == SIGTERM ? "T" : "-", 1) != 1);
+}
+
+static char next(int fd)
+{
+	char c = 0;
+
+	assert_int_equal(read(fd, &c, 1), 1);
+	return c;
+}
+
+/* Ctrl-C before the device is up: no device is wanted. */
+static void test_interrupted(void **state)
+{
+	int tell[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(tell), 0);
+	pid = start(STDERR_FILENO, tell[1], NULL);
+	assert_int_equal(next(tell[0]), 'r');
+	kill(pid, SIGINT);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFSIGNALED(status));
+	assert_int_equal(next(tell[0]), 'T');
+	close(tell[0]);
+	close(tell[1]);
+}
+
+/* The one that waited ends with the device on its output, and the other lives on. */
+static void test_up(void **state)
+{
+	int tell[2], out[2], status;
+	char text[64] = "";
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe(tell), 0);
+	assert_int_equal(pipe(out), 0);
+	pid = start(out[1], tell[1], "/dev/vda");
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+	assert_int_equal(read(out[0], text, sizeof(text) - 1), 9);
+	assert_string_equal(text, "/dev/vda\n");
+	assert_int_equal(next(tell[0]), 'r');
+	assert_int_equal(next(tell[0]), '-');
+	close(out[0]);
+	close(out[1]);
+	close(tell[0]);
+	close(tell[1]);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_interrupted),
+		cmocka_unit_test(test_up),
+	};
+
+	cmocka_set_message_output(CM_OUTPUT_TAP);
+	/* The background processes are left behind by their parents; here they are waited for. */
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
