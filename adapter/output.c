@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "output.h"
+#include "vloop.h"
 
 void out_text(struct json_object *object, const char *key, const char *value)
 {
@@ -101,6 +104,14 @@ static void print_text(struct json_object *object, int indent)
 	}
 }
 
+int out_finish(int result)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return result;
+	msg_error("writing to the standard output: %s", strerror(errno));
+	return result ? result : EXIT_FAIL;
+}
+
 void out_print(struct json_object *object, bool json)
 {
 	if (json)
@@ -109,6 +120,5 @@ void out_print(struct json_object *object, bool json)
 			       object, JSON_C_TO_STRING_PRETTY | JSON_C_TO_STRING_NOSLASHESCAPE));
 	else
 		print_text(object, 0);
-	fflush(stdout);
 	json_object_put(object);
 }

@@ -17,6 +17,12 @@
 void out_print(struct json_object *object, bool json);
 
 /*
+ * out_finish() - see that what was printed has arrived. @result, or EXIT_FAIL after a message when
+ * @result says that all is well.
+ */
+int out_finish(int result);
+
+/*
  * Add a member to @object. out_text() with NULL adds null. out_features() adds an array of
  * words, with the number of each bit that has no word.
  */

@@ -69,7 +69,7 @@ static int probe(const char *path, const struct vloop_type *type, bool json, int
 	ret = type ? add_type(object, &backend, type, path) : EXIT_OK;
 	backend_close(&backend);
 	out_print(object, json);
-	return ret;
+	return out_finish(ret);
 }
 
 static int run_probe(int argc, char **argv)

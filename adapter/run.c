@@ -403,7 +403,7 @@ static enum vloop_exit load(struct run *run)
 	return ret == -EINVAL ? EXIT_USAGE : ret ? EXIT_FAIL : EXIT_OK;
 }
 
-static void print_check(const struct run *run)
+static int print_check(const struct run *run)
 {
 	struct json_object *all = json_object_new_object();
 
@@ -425,6 +425,7 @@ static void print_check(const struct run *run)
 		json_object_object_add(all, device->name, object);
 	}
 	out_print(all, run->options->json);
+	return out_finish(EXIT_OK);
 }
 
 /* --- the whole */
@@ -519,7 +520,7 @@ static int run_run(int argc, char **argv)
 	msg_setup(options.verbose);
 	ret = (int)load(&run);
 	if (!ret && options.check)
-		print_check(&run);
+		ret = print_check(&run);
 	else if (!ret)
 		ret = (int)run_it(&run);
 	if (run.signal_fd >= 0)

@@ -114,19 +114,6 @@ static int parse_json_option(int argc, char **argv, const char *subcommand, bool
 	return EXIT_OK;
 }
 
-/* No class directory means no module; that is not the same as no device. */
-static int read_names(char ***ret_names, size_t *ret_n)
-{
-	int ret = sysfs_names(ret_names, ret_n);
-
-	if (!ret)
-		return EXIT_OK;
-	msg_error("cannot read %s%s (%s): the kernel module is not loaded; try 'modprobe "
-		  "virtio_loopback'",
-		  sysfs_root, CLASS, strerror(-ret));
-	return EXIT_MODULE;
-}
-
 static const char *text_of(struct json_object *object, const char *key)
 {
 	struct json_object *value;
@@ -147,8 +134,8 @@ static int run_list(int argc, char **argv)
 
 	if (!ret && optind < argc)
 		ret = usage_error("list", "unexpected '%s'", argv[optind]);
-	if (!ret)
-		ret = read_names(&names, &n);
+	if (!ret && sysfs_names(&names, &n))
+		ret = (int)sysfs_no_module();
 	if (ret) {
 		json_object_put(all);
 		return ret;
@@ -158,7 +145,7 @@ static int run_list(int argc, char **argv)
 	sysfs_names_free(names, n);
 	if (json) {
 		out_print(all, true);
-		return EXIT_OK;
+		return out_finish(EXIT_OK);
 	}
 	if (n)
 		printf("%-16s %-8s %-10s %-24s %-7s %s\n", "NAME", "TYPE", "STATE", "DEVICE", "PID",
@@ -171,7 +158,7 @@ static int run_list(int argc, char **argv)
 		       text_of(one, "pid"), text_of(one, "title"));
 	}
 	json_object_put(all);
-	return EXIT_OK;
+	return out_finish(EXIT_OK);
 }
 
 static int run_show(int argc, char **argv)
@@ -186,14 +173,13 @@ static int run_show(int argc, char **argv)
 		return ret;
 	if (argc - optind != 1)
 		return usage_error("show", "expected one NAME");
-	if (sysfs_find(argv[optind], name, sizeof(name))) {
-		msg_error("no device '%s'; 'vloop list' shows what there is", argv[optind]);
-		return EXIT_ABSENT;
-	}
+	ret = sysfs_find(argv[optind], name, sizeof(name));
+	if (ret)
+		return (int)sysfs_find_error(argv[optind], ret);
 	object = describe(name, &type);
 	add_details(object, type, name);
 	out_print(object, json);
-	return EXIT_OK;
+	return out_finish(EXIT_OK);
 }
 
 const struct subcommand cmd_list = {

@@ -108,7 +108,6 @@ static void print_table(const struct samples *samples)
 			printf(" %12" PRIu64, samples->at[i].value[c]);
 		putchar('\n');
 	}
-	fflush(stdout);
 }
 
 static void print_json(const struct samples *samples)
@@ -137,13 +136,14 @@ static int show_stats(const char *only, bool json, uint64_t interval)
 
 		ret = take(only, &now);
 		if (ret) {
-			msg_error("cannot read %s%s (%s): the kernel module is not loaded",
-				  sysfs_root, CLASS, strerror(-ret));
+			ret = (int)sysfs_no_module();
 			break;
 		}
 		keep = (struct samples){.at = calloc(now.n + 1, sizeof(*now.at)), .n = now.n};
 		if (!keep.at) {
+			msg_error("no memory for the counters of %zu queues", now.n);
 			free(now.at);
+			ret = EXIT_FAIL;
 			break;
 		}
 		if (now.n)
@@ -156,11 +156,12 @@ static int show_stats(const char *only, bool json, uint64_t interval)
 		free(now.at);
 		free(before.at);
 		before = keep;
-		if (interval)
+		ret = out_finish(EXIT_OK);
+		if (interval && !ret)
 			nanosleep(&(struct timespec){.tv_sec = (time_t)interval}, NULL);
-	} while (interval);
+	} while (interval && !ret);
 	free(before.at);
-	return ret ? EXIT_MODULE : EXIT_OK;
+	return ret;
 }
 
 static int run_stats(int argc, char **argv)
@@ -173,7 +174,7 @@ static int run_stats(int argc, char **argv)
 	char name[SYSFS_TEXT];
 	uint64_t interval = 0;
 	bool json = false;
-	int c;
+	int c, ret;
 
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
@@ -188,10 +189,9 @@ static int run_stats(int argc, char **argv)
 		return usage_error("stats", "expected at most one NAME");
 	if (optind == argc)
 		return show_stats(NULL, json, interval);
-	if (sysfs_find(argv[optind], name, sizeof(name))) {
-		msg_error("no device '%s'; 'vloop list' shows what there is", argv[optind]);
-		return EXIT_ABSENT;
-	}
+	ret = sysfs_find(argv[optind], name, sizeof(name));
+	if (ret)
+		return (int)sysfs_find_error(argv[optind], ret);
 	return show_stats(name, json, interval);
 }
 

@@ -158,7 +158,7 @@ int sysfs_find(const char *text, char *ret_name, size_t size)
 	if (sysfs_exists(text))
 		return snprintf(ret_name, size, "%s", text) < (int)size ? 0 : -ENAMETOOLONG;
 	if (sysfs_names(&names, &n))
-		return -ENOENT;
+		return -ENXIO;
 	for (size_t i = 0; i < n && ret; i++) {
 		const struct vloop_type *type =
 			type_by_id((uint32_t)sysfs_number(0, CLASS "/%s/type_id", names[i]));
@@ -174,4 +174,21 @@ int sysfs_find(const char *text, char *ret_name, size_t size)
 	}
 	sysfs_names_free(names, n);
 	return ret;
+}
+
+/* No class directory means no module; that is not the same as no device. */
+enum vloop_exit sysfs_no_module(void)
+{
+	msg_error("there is no %s" CLASS ": the kernel module is not loaded; try 'modprobe "
+		  "virtio_loopback', or install it with 'make install'",
+		  sysfs_root);
+	return EXIT_MODULE;
+}
+
+enum vloop_exit sysfs_find_error(const char *text, int error)
+{
+	if (error == -ENXIO)
+		return sysfs_no_module();
+	msg_error("no device '%s'; 'vloop list' shows what there is", text);
+	return EXIT_ABSENT;
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "types.h"
+#include "vloop.h"
 
 #define SYSFS_TEXT 128
 
@@ -52,9 +53,13 @@ void sysfs_each_device(const struct vloop_type *type, const char *virtio,
 
 /*
  * sysfs_find() - the device whose name is @text, or whose kernel device is @text, with or
- * without "/dev/". 0, -ENOENT, or -ENAMETOOLONG.
+ * without "/dev/". 0, -ENOENT, -ENAMETOOLONG, or -ENXIO: there is no module.
  */
 int sysfs_find(const char *text, char *ret_name, size_t size);
+
+/* Say that there is no module, or what sysfs_find() meant. Return: the exit code for it. */
+enum vloop_exit sysfs_no_module(void);
+enum vloop_exit sysfs_find_error(const char *text, int error);
 
 /*
  * sysfs_in_use() - who uses the block device that @virtio became: a mount, swap or a
