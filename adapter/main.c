@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "output.h"
 #include "vloop.h"
 
 static const struct subcommand *const subcommands[] = {
@@ -26,6 +27,29 @@ static void print_help(void)
 	       "Manual: vloop(1)\n");
 }
 
+/* Also behind what somebody had typed already. */
+static bool asks_for_help(int argc, char **argv)
+{
+	for (int i = 2; i < argc && strcmp(argv[i], "--"); i++)
+		if (!strcmp(argv[i], "--help") || !strcmp(argv[i], "-h"))
+			return true;
+	return false;
+}
+
+static int run(const struct subcommand *sub, int argc, char **argv)
+{
+	char name[32];
+
+	if (asks_for_help(argc, argv)) {
+		fputs(sub->help, stdout);
+		return out_finish(EXIT_OK);
+	}
+	/* getopt_long(3) begins its messages with it. */
+	snprintf(name, sizeof(name), "vloop %s", sub->name);
+	argv[1] = name;
+	return sub->run(argc - 1, argv + 1);
+}
+
 int main(int argc, char **argv)
 {
 	msg_setup(false);
@@ -39,16 +63,8 @@ int main(int argc, char **argv)
 		printf("vloop %s\n", VLOOP_VERSION);
 		return EXIT_OK;
 	}
-	for (size_t i = 0; i < NSUBCOMMANDS; i++) {
-		const struct subcommand *sub = subcommands[i];
-
-		if (strcmp(argv[1], sub->name))
-			continue;
-		if (argc > 2 && !strcmp(argv[2], "--help")) {
-			fputs(sub->help, stdout);
-			return EXIT_OK;
-		}
-		return sub->run(argc - 1, argv + 1);
-	}
+	for (size_t i = 0; i < NSUBCOMMANDS; i++)
+		if (!strcmp(argv[1], subcommands[i]->name))
+			return run(subcommands[i], argc, argv);
 	return usage_error(NULL, "no subcommand '%s'", argv[1]);
 }

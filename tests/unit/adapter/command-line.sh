@@ -1,0 +1,48 @@
+#!/bin/sh
+# SPDX-License-Identifier: BSD-3-Clause
+# What vloop does with a command line before it does anything else.
+# Usage: command-line.sh VLOOP
+vloop=$1
+n=0
+
+# check DESCRIPTION COMMAND...: the command is to succeed
+check() {
+	what=$1
+	shift
+	n=$((n + 1))
+	if "$@"; then
+		echo "ok $n - $what"
+	else
+		echo "not ok $n - $what"
+	fi
+}
+
+same_help() {
+	[ "$("$vloop" "$@")" = "$("$vloop" attach --help)" ]
+}
+
+# fails STATUS PATTERN ARGUMENT...
+fails() {
+	status=$1
+	pattern=$2
+	shift 2
+	message=$("$vloop" "$@" 2>&1 >/dev/null)
+	[ $? -eq "$status" ] && printf '%s\n' "$message" | grep -q -e "$pattern"
+}
+
+full() {
+	message=$("$vloop" "$@" 2>&1 >/dev/full)
+	[ $? -eq 1 ] && [ "$message" = "vloop: writing to the standard output: No space left on device" ]
+}
+
+echo 1..6
+check "help behind other words" same_help attach blk /no/socket --help
+check "help by its letter" same_help attach -h
+check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
+check "an option that there is not" fails 2 "^vloop list: unrecognized option '--nonsense'" list --nonsense
+check "output that cannot be written" full attach --help
+if [ -e /sys/class/virtio-loopback ]; then
+	echo "ok 6 - no module # SKIP it is loaded"
+else
+	check "no module" fails 5 "modprobe" show disk0
+fi
