@@ -93,6 +93,12 @@ elif [[ $MODE == quick ]]; then
 	start_part system "$REPO/tests/system/run" --group quick --out "$OUT/system"
 	part install "$REPO/tests/install/run"
 	part hostile "$REPO/tests/hostile/run" --out "$OUT/hostile"
+	# To build it would take longer than all the rest may.
+	if "$REPO/tests/vm/vm" kernels | grep -q '^uml '; then
+		debug_kernels
+	else
+		part uml echo "ok 1 - uml # SKIP its kernel is not built; make check-debug builds it and runs these"
+	fi
 	finish_part system
 else
 	part install "$REPO/tests/install/run"
