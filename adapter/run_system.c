@@ -164,8 +164,14 @@ static enum vloop_exit directory_error(const char *path, int error)
 			  path);
 		return EXIT_RIGHTS;
 	}
+	if (error == -EACCES || error == -EROFS) {
+		msg_error("making the directory '%s': %s; run as root, or give a directory of yours "
+			  "(directory =, --directory)",
+			  path, strerror(-error));
+		return EXIT_RIGHTS;
+	}
 	msg_error("making the directory '%s': %s", path, strerror(-error));
-	return error == -EACCES || error == -EROFS ? EXIT_RIGHTS : EXIT_FAIL;
+	return EXIT_FAIL;
 }
 
 static enum vloop_exit locked_by_another(int lock, const char *path, const char *file)
