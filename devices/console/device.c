@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
@@ -349,6 +350,21 @@ static int watch_events(struct console *console)
 	return r;
 }
 
+/*
+ * Each queue has three descriptors of the front-end's, each port up to two of its own; and a few more.
+ * A client that cannot be taken for want of them would keep the loop busy.
+ */
+static void raise_file_limit(unsigned int num_queues, unsigned int num_ports)
+{
+	const rlim_t wanted = 3 * num_queues + 2 * num_ports + 128;
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) || limit.rlim_cur >= wanted)
+		return;
+	limit.rlim_cur = limit.rlim_max < wanted ? limit.rlim_max : wanted;
+	setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int make_device(struct console *console)
 {
 	struct vloop_dev_desc desc = {
@@ -367,6 +383,7 @@ static int make_device(struct console *console)
 		desc.features |= BIT(VIRTIO_CONSOLE_F_MULTIPORT);
 		desc.num_queues = 2 * (console->max_ports + 1);
 	}
+	raise_file_limit(desc.num_queues, console->max_ports);
 	return vloop_dev_new(&console->dev, &desc, &ops, console);
 }
 

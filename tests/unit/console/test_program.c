@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -539,6 +540,28 @@ static void test_ports(void **state)
 	end(pid);
 }
 
+/* As many ports as there can be, all in use, are more than programs may have open files by default. */
+static void test_many_ports(void **state)
+{
+	struct rlimit few, before, limit;
+	struct frontend fe;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	few = before;
+	few.rlim_cur = 256;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+	write_ports("");
+	pid = RUN(ports_option, "--max-ports=127");
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+	frontend_connect(&fe, path);
+	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
+	assert_true(limit.rlim_cur >= 256 * 3 + 127 * 2 + 64 || limit.rlim_cur == limit.rlim_max);
+	frontend_close(&fe);
+	end(pid);
+}
+
 /* A driver can say again and again that it cannot have a port; the log says it once. */
 static void test_refused_port(void **state)
 {
@@ -804,6 +827,7 @@ int main(void)
 		TEST(test_absent),    TEST(test_emergency_write), TEST(test_ports),
 		TEST(test_size),      TEST(test_left_unread), TEST(test_stdio_files),
 		TEST(test_stdio_hangup), TEST(test_paths_of_others), TEST(test_refused_port),
+		TEST(test_many_ports),
 		TEST(test_options),
 	};
 
