@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vloop probe: ask a back-end what it is, without touching the kernel. */
+#include <errno.h>
 #include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,7 @@ static int add_type(struct json_object *object, struct backend *backend,
 	ret = backend_get_config(backend, type, &config);
 	if (ret) {
 		msg_error("%s: %s", path, backend->problem);
-		return EXIT_MISFIT;
+		return ret == -ENODATA || ret == -EMSGSIZE ? EXIT_MISFIT : EXIT_BACKEND;
 	}
 	out_number(object, "config_size", backend->config_len);
 	json_object_object_add(object, "config", config_describe(type, backend->features, &config));

@@ -1,14 +1,18 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The conversation with a back-end: a good one, and each way of being bad at each message. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -17,6 +21,8 @@
 #include "details.h"
 #include "fake_backend.h"
 #include "session.h"
+#include "sock.h"
+#include "vloop.h"
 
 #define BOUND_MS 60
 
@@ -376,6 +382,55 @@ static void test_connect_errors(void **state)
 	assert_int_equal(backend_set_features(&backend, 0), -ENOTCONN);
 }
 
+/* vloop probe blk of this back-end, at a socket. Return: its exit status. */
+static int probe(struct fake_backend *fake)
+{
+	char path[] = "/tmp/vloop-probe-XXXXXX";
+	const char *argv[] = {"probe", path, "blk", NULL};
+	int fd = mkstemp(path), null = open("/dev/null", O_WRONLY | O_CLOEXEC), listener;
+	pid_t child;
+	int status;
+
+	assert_true(fd >= 0);
+	close(fd);
+	unlink(path);
+	listener = vl_sock_listen(path, 1);
+	assert_true(listener >= 0);
+	fflush(stdout);
+	child = fork();
+	assert_true(child >= 0);
+	if (!child) {
+		dup2(null, STDOUT_FILENO);
+		_exit(cmd_probe.run(3, (char **)(uintptr_t)argv));
+	}
+	assert_int_equal(fcntl(listener, F_SETFL, 0), 0);
+	fake_start(fake, accept(listener, NULL, NULL));
+	assert_int_equal(waitpid(child, &status, 0), child);
+	fake_stop(fake);
+	unlink(path);
+	close(listener);
+	close(null);
+	assert_true(WIFEXITED(status));
+	return WEXITSTATUS(status);
+}
+
+/* A back-end of another type is not one that went away. */
+static void test_probe_status(void **state)
+{
+	struct fake_backend fake;
+
+	(void)state;
+	fake_init(&fake);
+	assert_int_equal(probe(&fake), EXIT_OK);
+	fake_init(&fake);
+	fake.config_size = 3;
+	assert_int_equal(probe(&fake), EXIT_MISFIT);
+	fake_init(&fake);
+	fake.fault_at = VHOST_USER_GET_CONFIG;
+	fake.fault = FAULT_CLOSE;
+	assert_int_equal(probe(&fake), EXIT_BACKEND);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -390,6 +445,7 @@ int main(void)
 		cmocka_unit_test(test_channel_closed),
 		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_connect_errors),
+		cmocka_unit_test(test_probe_status),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
