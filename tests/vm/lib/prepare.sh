@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Fills the cache: user lands, kernels, and the tree that modules are built in.
+# Fills the cache: user lands, kernels, the tree that modules are built in, and newer QEMUs.
 #
 #   roots/NAME/root.squashfs          user land ("base", "install")
 #   roots/NAME/busybox                for the initramfs
@@ -9,10 +9,11 @@
 #   toolchain/SUITE/tree              compiler and headers, entered by chroot
 #   toolchain/debug/tree              the same for debug kernels, see debug.sh
 #   build/K/SOURCE                    our module, see module.sh
+#   qemu/SUITE/tree                   QEMU and its libraries
 
 # To be raised when the way something is built changes, so that old caches are
 # rebuilt instead of half understood.
-readonly ROOT_FORMAT=2 KERNEL_FORMAT=4
+readonly ROOT_FORMAT=2 KERNEL_FORMAT=4 QEMU_FORMAT=1
 
 # What the initramfs loads before there is a root file system. virtio_blk and
 # virtio_console are left alone on purpose: tests load and unload them, and
@@ -312,4 +313,49 @@ add_headers() {
 			tar -x -C "$tree" --no-same-owner --keep-directory-symlink
 	done
 	: >"$mark"
+}
+
+qemu_ready() {
+	is_published "$CACHE/qemu/$1" "$QEMU_FORMAT"
+}
+
+ensure_qemu() {
+	qemu_ready "$1" || with_lock prepare build_qemu "$1"
+}
+
+# Of what installing it would bring: the programs, their libraries, and the firmware that a machine
+# without a display and a network card boots with.
+build_qemu() {
+	local suite=$1 packages work deb started=$SECONDS
+	local -a qemu
+
+	! qemu_ready "$suite" || return 0
+	need_programs apt-get dpkg-deb
+	refresh_suite "$suite"
+	packages=$(packages_with "$suite" qemu-system-x86 '^(lib|zlib1g$|seabios$|qemu-system-)') ||
+		die "apt cannot resolve qemu-system-x86 in $suite"
+	work=$(new_work_dir "qemu-$suite")
+	say "fetching QEMU from $suite"
+	mkdir "$work/debs" "$work/tree"
+	# shellcheck disable=SC2086
+	(cd "$work/debs" && download_packages "$suite" $packages)
+	for deb in "$work"/debs/*.deb; do
+		dpkg-deb -x "$deb" "$work/tree"
+	done
+	rm -rf "$work/debs"
+	use_qemu_of "$work/tree"
+	"${qemu[@]}" --version >"$work/version" 2>"$work/log" ||
+		{ tail -n 20 "$work/log" >&2; die "QEMU of $suite does not start on this machine"; }
+	publish "$work" "$CACHE/qemu/$suite" "$QEMU_FORMAT"
+	say "$(head -n 1 "$CACHE/qemu/$suite/version") in $((SECONDS - started)) s"
+}
+
+# use_qemu_of TREE: fills the array "qemu". The tree's own loader and libraries: the machine's may be
+# older, and no directory has to be the root.
+use_qemu_of() {
+	local tree=$1 lib=$1/usr/lib/x86_64-linux-gnu
+
+	qemu=(env "QEMU_MODULE_DIR=$lib/qemu" "$lib/ld-linux-x86-64.so.2" --inhibit-cache
+		--library-path "$lib" "$tree/usr/bin/qemu-system-x86_64"
+		-L "$tree/usr/share/qemu" -L "$tree/usr/share/seabios")
 }

@@ -32,7 +32,7 @@ kvm_works() {
 	if [[ ! -f $mark || $(cut -d' ' -f1 "$mark") != "$boot_id" ]]; then
 		say "trying whether a guest boots under KVM"
 		log=$RUN/probe.log
-		timeout -k 1 10 qemu-system-x86_64 -machine q35 -accel kvm -cpu host -m 512M \
+		timeout -k 1 10 "${qemu[@]}" -machine q35 -accel kvm -cpu host -m 512M \
 			-nodefaults -no-user-config -display none -no-reboot \
 			-kernel "$(kernel_dir "$kernel")/vmlinuz" -initrd "$RUN/initrd.img" \
 			-append "console=ttyS0 panic=-1 vm.probe" -serial "file:$log" \
@@ -105,8 +105,8 @@ add_share() {
 uml_command() {
 	local cpus=$((opt_cpus < 2 ? 1 : 2))
 
-	[[ ! ${opt_qemu[*]} && ! $opt_counted && $opt_root == base ]] ||
-		usage_error "--qemu, --counted and --root are not for --kernel uml"
+	[[ ! ${opt_qemu[*]} && ! $opt_qemu_suite && ! $opt_counted && $opt_root == base ]] ||
+		usage_error "--qemu, --qemu-suite, --counted and --root are not for --kernel uml"
 	mkdir "$RUN/share"
 	ln -s "$RUN/ctl" "$RUN/share/ctl"
 	ln -s "$REPO" "$RUN/share/src"
@@ -128,7 +128,7 @@ uml_command() {
 qemu_command() {
 	local kernel_args
 
-	machine=(qemu-system-x86_64 -machine q35 -m "$opt_mem" -nodefaults -no-user-config
+	machine=("${qemu[@]}" -machine q35 -m "$opt_mem" -nodefaults -no-user-config
 		-display none -no-reboot)
 	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 nokaslr random.trust_cpu=on"
 	if [[ $opt_counted ]]; then
@@ -159,11 +159,15 @@ qemu_command() {
 prepare_run() {
 	local built
 
-	[[ $opt_kernel == uml ]] || need_programs qemu-system-x86_64
+	[[ $opt_kernel == uml || $opt_qemu_suite ]] || need_programs qemu-system-x86_64
 	need_programs cpio
 	! is_debug_kernel "$opt_kernel" || opt_append+=("$DEBUG_ARGUMENTS")
 	ensure_kernel "$opt_kernel"
 	ensure_root "$opt_root"
+	if [[ $opt_qemu_suite ]]; then
+		ensure_qemu "$opt_qemu_suite"
+		use_qemu_of "$CACHE/qemu/$opt_qemu_suite/tree"
+	fi
 	[[ ! $opt_module ]] || build_module "$opt_kernel" "$opt_module" >/dev/null
 	built=$(module_dir "$opt_kernel" "$(realpath -m "${opt_module:-$REPO/kernel}")")
 	mkdir -p "$CACHE/tmp"
@@ -305,7 +309,7 @@ emulator_failed() {
 
 run_command() {
 	local in_time tries=$BOOT_TRIES status
-	local -a machine
+	local -a machine qemu=(qemu-system-x86_64)
 
 	prepare_run
 	write_guest_files command
@@ -359,7 +363,7 @@ run_command() {
 }
 
 run_shell() {
-	local -a machine
+	local -a machine qemu=(qemu-system-x86_64)
 
 	[[ -t 0 && -t 1 ]] || usage_error "vm shell needs a terminal; use vm run"
 	[[ $opt_kernel != uml ]] || usage_error "vm shell is for kernels in QEMU; use vm run"
