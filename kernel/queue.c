@@ -204,6 +204,7 @@ void vlb_queue_pace(struct vlb_queue *q)
 	bool full;
 
 	spin_lock_irqsave(&q->post_lock, flags);
+	q->spun = true;
 	if (!q->ready)
 		goto unlock;
 	full = is_full(q);
@@ -223,19 +224,39 @@ unlock:
 }
 
 /**
- * vlb_queue_unpace - give a driver back what vlb_queue_pace() took
- * @q: a queue that is not ready
+ * vlb_queues_unspin - put the rings of drivers that spin in order
+ * @vlb: its device, locked; its queues are not ready
  *
- * Drivers may be in the middle of taking a request back on another CPU, with interrupts off; new
- * ones they cannot add.
+ * The driver has broken its queues and goes. On another CPU it may be in the middle of adding or
+ * taking back a request, with preemption off at least; new ones it cannot add. What
+ * vlb_queue_pace() took is given back. And a driver that finds its queue broken while it spins
+ * leaves its request, and frees or uses again what it named it by: it would take that for one of
+ * its buffers and free it when it looks for those in the ring (remove_vqs(), virtio_console.c).
+ * Whoever spins has taken back all others, so it is alone in the ring. (A port for programs that became
+ * a console may have one buffer there instead, if a program still writes to it. That one is lost.)
  */
-void vlb_queue_unpace(struct vlb_queue *q)
+void vlb_queues_unspin(struct vlb_device *vlb)
 {
-	if (!q->refusing)
+	bool any = false;
+	unsigned int i;
+
+	for (i = 0; i < vlb->nqueues; i++)
+		any |= vlb->queues[i].vq && spins(&vlb->queues[i]);
+	if (!any)
 		return;
 	synchronize_rcu();
-	refuse(q, false);
-	q->dropping = false;
+	for (i = 0; i < vlb->nqueues; i++) {
+		struct vlb_queue *q = &vlb->queues[i];
+
+		if (!q->vq || !spins(q))
+			continue;
+		if (q->refusing)
+			refuse(q, false);
+		q->dropping = false;
+		if (q->vq->num_free == q->vring.num - 1 &&
+		    (q->spun || !(q->role->flags & VLB_ROLE_REFUSE)))
+			virtqueue_detach_unused_buf(q->vq);
+	}
 }
 
 /*

@@ -73,14 +73,12 @@ static void set_status(struct virtio_device *vdev, u8 status)
 static void reset(struct virtio_device *vdev)
 {
 	struct vlb_device *vlb = vdev_to_vlb(vdev);
-	unsigned int i;
 	bool was_up;
 
 	mutex_lock(&vlb->lock);
 	was_up = vlb->link || (vlb->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	set_ready(vlb, false);
-	for (i = 0; i < vlb->nqueues; i++)
-		vlb_queue_unpace(&vlb->queues[i]);
+	vlb_queues_unspin(vlb);
 	bitmap_zero(vlb->facts, VLB_FACTS);
 	vlb_link_stop(vlb, VLB_REST_FORGET);
 	vlb->epoch++;
@@ -165,6 +163,7 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, un
 	q->callback = false;
 	q->stalled = false;
 	q->gate_closed = false;
+	q->spun = false;
 	q->refusing = false;
 	q->dropping = false;
 	q->redo_pos = 0;

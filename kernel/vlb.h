@@ -208,8 +208,9 @@ struct vlb_redo {
  * @callback: used elements were added, the driver has not been called; q->lock
  * @stalled: submitting waits for an id or pages; q->lock
  * @gate_closed: @submit is not used any more: the driver spins, or is going to
- * @refusing: the driver is made to find its ring full, see vlb_queue_pace(); as the next three,
- *	post_lock, and set in the driver's own context
+ * @spun: the driver has spun since it has this role
+ * @refusing: the driver is made to find its ring full, see vlb_queue_pace(); as the next three
+ *	and @spun, post_lock, and set in the driver's own context
  * @dropping: it was for too long
  * @full_since: jiffies when that began, or when the back-end last took something
  * @full_completed: stats.completed then
@@ -243,6 +244,7 @@ struct vlb_queue {
 	bool callback;
 	bool stalled;
 	bool gate_closed;
+	bool spun;
 	bool refusing;
 	bool dropping;
 	unsigned long full_since;
@@ -481,7 +483,7 @@ void vlb_queue_detach(struct vlb_queue *q, enum vlb_rest rest);
 void vlb_queue_more(struct vlb_queue *q);
 void vlb_queue_submit(struct vlb_queue *q, size_t limit);
 void vlb_queue_pace(struct vlb_queue *q);
-void vlb_queue_unpace(struct vlb_queue *q);
+void vlb_queues_unspin(struct vlb_device *vlb);
 void vlb_queue_complete(struct vlb_queue *q);
 void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len);
 void vlb_queue_fail(struct vlb_queue *q, u16 head);
