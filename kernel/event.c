@@ -81,16 +81,14 @@ bool vlb_event_take(struct vlb_device *vlb, struct vlb_event *ret_event)
 {
 	u32 type;
 
+	memset(ret_event, 0, sizeof(*ret_event));
+	ret_event->size = sizeof(*ret_event);
+	/* Or a reset between the event and what it tells would make it one of the next epoch. */
+	mutex_lock(&vlb->lock);
 	do {
 		type = take(vlb);
-		memset(ret_event, 0, sizeof(*ret_event));
-		ret_event->size = sizeof(*ret_event);
-		ret_event->type = type;
-		if (!type)
-			return false;
 	} while (type == VLB_EVENT_CONFIG_WRITE && !vlb_config_take(vlb, ret_event));
-
-	mutex_lock(&vlb->lock);
+	ret_event->type = type;
 	ret_event->epoch = vlb->epoch;
 	if (type == VLB_EVENT_DRIVER_OK)
 		ret_event->features = acked_features(vlb);
@@ -99,5 +97,5 @@ bool vlb_event_take(struct vlb_device *vlb, struct vlb_event *ret_event)
 	else if (type == VLB_EVENT_REGISTERED)
 		ret_event->reason = -vlb->register_error;
 	mutex_unlock(&vlb->lock);
-	return true;
+	return type;
 }
