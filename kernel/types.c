@@ -353,18 +353,18 @@ static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 	u8 *max_sectors = config + offsetof(struct virtio_scsi_config, max_sectors);
 	u32 sectors;
 
-	if (len < sizeof(struct virtio_scsi_config))
-		return;
-	/* 0 lets the driver choose; half of the request is left for headers and odd segments. */
-	sectors = get_unaligned_le32(max_sectors) ?: U32_MAX;
-	put_unaligned_le32(min(sectors, limits->request / 2 / SECTOR_SIZE), max_sectors);
-	put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
 	/* Two queues are not for commands. */
 	FIT_LE(32, struct virtio_scsi_config, num_queues, config, len,
 	       max(limits->nqueues, 3) - 2);
 	/* The driver looks for every target, and cannot be removed meanwhile. */
 	FIT_LE(16, struct virtio_scsi_config, max_target, config, len, SCSI_TARGET_MAX);
 	FIT_LE(32, struct virtio_scsi_config, max_lun, config, len, SCSI_LUN_MAX);
+	if (len < offsetofend(struct virtio_scsi_config, max_sectors))
+		return;
+	/* 0 lets the driver choose; half of the request is left for headers and odd segments. */
+	sectors = get_unaligned_le32(max_sectors) ?: U32_MAX;
+	put_unaligned_le32(min(sectors, limits->request / 2 / SECTOR_SIZE), max_sectors);
+	put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
 }
 
 /*

@@ -6,6 +6,7 @@
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_loopback.h>
+#include <linux/virtio_scsi.h>
 
 #include "fake.h"
 
@@ -160,12 +161,39 @@ static void types_fit_blk(struct kunit *test)
 	}
 }
 
+/* A config space that ends in the middle: what there is of it is bounded all the same. */
+static void types_fit_scsi_short(struct kunit *test)
+{
+	const struct vlb_type *type = vlb_type_by_name("scsi", 4);
+	const struct vlb_limits limits = { .request = SZ_1M, .arena = SZ_1M, .nqueues = 4 };
+	struct virtio_scsi_config config;
+	u64 features = 0;
+	u32 len;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	for (len = 0; len <= sizeof(config); len++) {
+		memset(&config, 0, sizeof(config));
+		memset(&config, 0xff, len);
+		type->fit(&limits, (u8 *)&config, len, &features);
+		if (len >= offsetofend(struct virtio_scsi_config, num_queues))
+			KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.num_queues), 2);
+		if (len >= offsetofend(struct virtio_scsi_config, max_sectors))
+			KUNIT_EXPECT_LE(test, le32_to_cpu((__force __le32)config.max_sectors),
+					SZ_1M / SECTOR_SIZE);
+		if (len >= offsetofend(struct virtio_scsi_config, max_target))
+			KUNIT_EXPECT_LT(test, le16_to_cpu((__force __le16)config.max_target), 1000);
+		if (len >= offsetofend(struct virtio_scsi_config, max_lun))
+			KUNIT_EXPECT_LT(test, le32_to_cpu((__force __le32)config.max_lun), SZ_64K);
+	}
+}
+
 static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_found),
 	KUNIT_CASE(types_complete),
 	KUNIT_CASE(types_roles),
 	KUNIT_CASE(types_fit_random),
 	KUNIT_CASE(types_fit_blk),
+	KUNIT_CASE(types_fit_scsi_short),
 	{ }
 };
 
