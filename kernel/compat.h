@@ -19,8 +19,10 @@
 #endif
 
 /* Feature bits that the headers of 6.1 lack. */
-#define VLB_BLK_F_ZONED	17
-#define VLB_SND_F_CTLS	0
+#define VLB_BLK_F_ZONED		17
+#define VLB_NET_F_GUEST_USO4	54
+#define VLB_NET_F_GUEST_USO6	55
+#define VLB_SND_F_CTLS		0
 
 static inline void vlb_eventfd_signal(struct eventfd_ctx *ctx)
 {

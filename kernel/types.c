@@ -5,6 +5,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
+#include <linux/if_ether.h>
 #include <linux/input-event-codes.h>
 #include <linux/log2.h>
 #include <linux/minmax.h>
@@ -332,6 +333,27 @@ static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	FIT_LE(16, struct virtio_blk_config, num_queues, config, len, limits->nqueues);
 }
 
+/* What makes the driver ready to receive more than a packet of the MTU at once. */
+#define NET_GUEST_GSO	(BIT_ULL(VIRTIO_NET_F_GUEST_TSO4) | BIT_ULL(VIRTIO_NET_F_GUEST_TSO6) | \
+			 BIT_ULL(VIRTIO_NET_F_GUEST_ECN) | BIT_ULL(VIRTIO_NET_F_GUEST_UFO) | \
+			 BIT_ULL(VLB_NET_F_GUEST_USO4) | BIT_ULL(VLB_NET_F_GUEST_USO6))
+
+/*
+ * Without mergeable buffers each receive buffer is for the largest packet: the MTU, or 64 KiB of
+ * segments, in pages. For the latter the driver takes one page more than MAX_SKB_FRAGS, and a device
+ * that fills them all makes it write behind its table of pages (seen on 6.12.107). One that does not
+ * fit the arena would be given back as a packet of zeroes that fills it, and come again.
+ */
+static void net_fit_receive(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	u32 mtu_max = clamp_t(s64, (s64)limits->arena - 2 * PAGE_SIZE, ETH_DATA_LEN, U16_MAX);
+
+	if (*features & BIT_ULL(VIRTIO_NET_F_MRG_RXBUF))
+		return;
+	*features &= ~NET_GUEST_GSO;
+	FIT_LE(16, struct virtio_net_config, mtu, config, len, mtu_max);
+}
+
 /* No more pairs than the device has queues for. */
 static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
@@ -339,6 +361,7 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	u8 *pairs = config + offsetof(struct virtio_net_config, max_virtqueue_pairs);
 	u8 *key = config + offsetof(struct virtio_net_config, rss_max_key_size);
 
+	net_fit_receive(limits, config, len, features);
 	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
 		put_unaligned_le16(clamp(get_unaligned_le16(pairs), 1, max_t(u16, most, 1)), pairs);
 	FIT_LE(16, struct virtio_net_config, rss_max_indirection_table_length, config, len,

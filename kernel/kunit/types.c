@@ -6,6 +6,7 @@
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_loopback.h>
+#include <linux/virtio_net.h>
 #include <linux/virtio_scsi.h>
 
 #include "fake.h"
@@ -187,6 +188,35 @@ static void types_fit_scsi_short(struct kunit *test)
 	}
 }
 
+/* A receive buffer fits the arena, and the driver's table of pages. */
+static void types_fit_net_receive(struct kunit *test)
+{
+	const u64 gso = BIT_ULL(VIRTIO_NET_F_GUEST_TSO4) | BIT_ULL(VIRTIO_NET_F_GUEST_TSO6);
+	const struct vlb_type *type = vlb_type_by_name("net", 3);
+	struct vlb_limits limits = { .request = SZ_64K, .arena = SZ_64K, .nqueues = 2 };
+	struct virtio_net_config config;
+	u64 features = gso;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	memset(&config, 0xff, sizeof(config));
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_EQ(test, features & gso, 0);
+	KUNIT_EXPECT_LE(test, le16_to_cpu((__force __le16)config.mtu), SZ_64K - 2 * PAGE_SIZE);
+
+	/* Mergeable buffers are pages. */
+	memset(&config, 0xff, sizeof(config));
+	features = gso | BIT_ULL(VIRTIO_NET_F_MRG_RXBUF);
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_EQ(test, features & gso, gso);
+	KUNIT_EXPECT_EQ(test, le16_to_cpu((__force __le16)config.mtu), U16_MAX);
+
+	limits.arena = SZ_1M;
+	features = gso;
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_EQ(test, features & gso, 0);
+	KUNIT_EXPECT_EQ(test, le16_to_cpu((__force __le16)config.mtu), U16_MAX);
+}
+
 static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_found),
 	KUNIT_CASE(types_complete),
@@ -194,6 +224,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_fit_random),
 	KUNIT_CASE(types_fit_blk),
 	KUNIT_CASE(types_fit_scsi_short),
+	KUNIT_CASE(types_fit_net_receive),
 	{ }
 };
 

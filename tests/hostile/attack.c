@@ -414,6 +414,44 @@ static bool answer(struct ctl_session *session, unsigned int queue, const void *
 }
 
 /*
+ * Packets that fill each receive buffer to its last byte, and are said to be longer. A driver that makes
+ * buffers for the largest packets in pages of their own has one page more there than a packet may have.
+ */
+static int net_receive(void)
+{
+	const struct virtio_net_config config = {.mac = {2, 0, 0, 0, 0, 1}};
+	const uint64_t features = 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_GUEST_CSUM |
+				  1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6;
+	const struct virtio_net_hdr_v1 header = {0};
+	static struct ctl_session session;
+	struct vlb_event event = {0};
+	uint64_t pool_len;
+	int fd = ctl_open(), r;
+	bool ok = true;
+
+	r = create(fd, VIRTIO_ID_NET, "large", 2, features, &config, sizeof(config), 3000,
+		   &pool_len);
+	if (!r)
+		r = ctl_simple(fd, VLB_IOC_REGISTER);
+	if (!r)
+		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
+	if (!r)
+		r = ctl_session(fd, event.epoch, 2, pool_len, 0, &session);
+	if (!r)
+		r = ctl_start(fd, event.epoch);
+	if (r)
+		return failed("starting a network device", r);
+	if (system("ip link set dev $(ls /sys/class/virtio-loopback/large/virtio*/net) up") != 0)
+		return failed("raising the interface", -EIO);
+	for (int i = 0; ok && i < 100; i++)
+		ok = answer(&session, 0, &header, sizeof(header), UINT32_MAX);
+	r = bury(fd);
+	if (r)
+		return failed("removing it", r);
+	return ok ? 0 : failed("giving packets to the driver", -EPIPE);
+}
+
+/*
  * The driver of a console with several ports believes that each control message is as long as it has to
  * be: a name that is shorter than its header is written to before its buffer. And it spins for the output
  * of what it is told to be a console, which may have been something else a moment ago.
@@ -508,6 +546,7 @@ static const struct {
 	{"input-silent", input_silent},	      {"console-resize", console_resize},
 	{"many-silent", many_silent},	      {"net-control", net_control},
 	{"config-huge", config_huge},	      {"console-control", console_control},
+	{"net-receive", net_receive},
 };
 
 int main(int argc, char **argv)

@@ -23,7 +23,7 @@ CASES=(honest
 	fuzz-blk fuzz-console fuzz-input fuzz-rng fuzz-net fuzz-scsi fuzz-all
 	attack-status-removed attack-create-detach attack-removed-threads attack-storm
 	attack-input-silent attack-console-resize attack-many-silent attack-net-control attack-config-huge
-	attack-console-control)
+	attack-console-control attack-net-receive)
 
 if [[ ${LIST:-} ]]; then
 	printf '%s\n' "${CASES[@]}"
@@ -474,6 +474,7 @@ case_attack-many-silent() { attack_ many-silent; }
 case_attack-net-control() { attack_ net-control; }
 case_attack-config-huge() { attack_ config-huge; }
 case_attack-console-control() { attack_ console-control; }
+case_attack-net-receive() { attack_ net-receive; }
 
 "case_$1"
 honest
