@@ -2,6 +2,7 @@
 /*
  * A virtqueue: its gates, the driver's used ring, and the change from one session to the next.
  */
+#include <linux/bitmap.h>
 #include <linux/bottom_half.h>
 #include <linux/delay.h>
 #include <linux/irqflags.h>
@@ -96,6 +97,8 @@ static bool submit_spin(struct vlb_queue *q)
 
 	spin_lock_irqsave(&q->post_lock, flags);
 	more = vlb_submit(q, &limit);
+	if (q->role->said && q->ready && q->ring)
+		vlb_submit_facts(q);
 	spin_unlock_irqrestore(&q->post_lock, flags);
 	return more;
 }
@@ -501,8 +504,10 @@ void vlb_queue_attach(struct vlb_queue *q, struct vlb_ring *ring)
 	q->ring = ring;
 	q->failing = false;
 	q->stalled = false;
-	if (q->role->said)
+	if (q->role->said) {
+		bitmap_copy(q->vlb->untold, q->vlb->facts, VLB_FACTS);
 		vlb_submit_facts(q);
+	}
 	spin_unlock_irqrestore(&q->post_lock, flags);
 }
 

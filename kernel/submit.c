@@ -171,13 +171,13 @@ static void drop(struct vlb_queue *q, u16 head, u32 len)
 	post(q, head);
 }
 
-static void note(struct vlb_queue *q, u16 head)
+/* The fact that a request is about, or -1. */
+static int note(struct vlb_queue *q, u16 head)
 {
 	u32 len;
 	u8 *piece = vlb_chain_piece(&q->vring, head, &len);
 
-	if (piece)
-		q->role->said(q->vlb->facts, piece, len);
+	return piece ? q->role->said(q->vlb->facts, piece, len) : -1;
 }
 
 /* The back-end may have it when it is published. */
@@ -199,8 +199,8 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 {
 	struct vlb_request *req;
 	struct vlb_plan plan;
+	int id, fact = -1;
 	bool posted, spin;
-	int id;
 
 	if (vlb_plan_build(&plan, &q->vring, head)) {
 		vlb_queue_fail(q, head);
@@ -209,7 +209,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan.in_len;
 	spin = posted && (q->role->flags & VLB_ROLE_SPIN);
 	if (q->role->said)
-		note(q, head);
+		fact = note(q, head);
 	if (spin && plan.out_len > VLB_POSTED_MAX) {
 		drop(q, head, plan.out_len);
 		return 0;
@@ -227,10 +227,14 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	if (id < 0) {
 		if (id == -ENOSPC && !spin)
 			return id;
-		if (posted)
+		if (fact >= 0) {
+			__set_bit(fact, q->vlb->untold);
+			post(q, head);
+		} else if (posted) {
 			drop(q, head, plan.out_len);
-		else
+		} else {
 			vlb_queue_fail(q, head);
+		}
 		return 0;
 	}
 
@@ -255,12 +259,14 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	*left -= plan.out_len;
 	*unpublished += plan.out_len;
 	trace_vlb_submit(q, id, head, plan.out_len, plan.in_len);
+	if (fact >= 0)
+		__clear_bit(fact, q->vlb->untold);
 	if (posted)
 		post(q, head);
 	return 0;
 }
 
-/* Offer a message that says what the driver said to an earlier back-end. False: no room. */
+/* Offer a message that says what the driver has said. False: no room. */
 static bool submit_fact(struct vlb_queue *q, struct vlb_ring *ring, unsigned int fact)
 {
 	struct vlb_plan plan = { .nsegs = 1, .nout = 1 };
@@ -268,7 +274,7 @@ static bool submit_fact(struct vlb_queue *q, struct vlb_ring *ring, unsigned int
 	u8 bytes[VLB_FACT_BYTES];
 	int id;
 
-	plan.out_len = q->role->restate(fact, bytes);
+	plan.out_len = q->role->restate(fact, test_bit(fact, q->vlb->facts), bytes);
 	plan.seg[0].len = plan.out_len;
 	id = take_slot(q, ring, &plan);
 	if (id < 0)
@@ -289,16 +295,22 @@ static bool submit_fact(struct vlb_queue *q, struct vlb_ring *ring, unsigned int
 }
 
 /**
- * vlb_submit_facts - tell a new back-end what the driver does not say again
- * @q: a queue with such a role and a new ring, with its submit gate and post_lock
+ * vlb_submit_facts - tell the back-end what it does not know, and the driver does not say again
+ * @q: a queue with such a role and a ring, with its post_lock
+ *
+ * What finds no room is said when there is some: q->stalled is set, and nothing is submitted after
+ * it that would clear that.
  */
 void vlb_submit_facts(struct vlb_queue *q)
 {
+	unsigned long *untold = q->vlb->untold;
 	unsigned int fact;
 
-	for_each_set_bit(fact, q->vlb->facts, VLB_FACTS)
+	for_each_set_bit(fact, untold, VLB_FACTS) {
 		if (!submit_fact(q, q->ring, fact))
 			break;
+		__clear_bit(fact, untold);
+	}
 	publish(q, q->ring);
 }
 

@@ -134,26 +134,30 @@ static const struct vlb_role control_rx_role = {
 };
 
 /* The driver says that it is ready, and which ports are open, to the first back-end alone. */
-static void console_said(unsigned long *facts, const u8 *piece, u32 len)
+static int console_said(unsigned long *facts, const u8 *piece, u32 len)
 {
 	const struct virtio_console_control *msg = (const void *)piece;
+	int fact = -1;
 	u32 id;
 
 	if (len < sizeof(*msg))
-		return;
+		return -1;
 	id = le32_to_cpu((__force __le32)msg->id);
 	switch (le16_to_cpu((__force __le16)msg->event)) {
 	case VIRTIO_CONSOLE_DEVICE_READY:
-		assign_bit(CONSOLE_FACT_READY, facts, !!msg->value);
+		fact = CONSOLE_FACT_READY;
 		break;
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		if (id < VLB_FACTS - CONSOLE_FACT_OPEN)
-			assign_bit(CONSOLE_FACT_OPEN + id, facts, !!msg->value);
+			fact = CONSOLE_FACT_OPEN + id;
 		break;
 	}
+	if (fact >= 0)
+		assign_bit(fact, facts, !!msg->value);
+	return fact;
 }
 
-static u32 console_restate(unsigned int fact, u8 bytes[VLB_FACT_BYTES])
+static u32 console_restate(unsigned int fact, bool so, u8 bytes[VLB_FACT_BYTES])
 {
 	bool ready = fact == CONSOLE_FACT_READY;
 	const struct virtio_console_control msg = {
@@ -161,7 +165,7 @@ static u32 console_restate(unsigned int fact, u8 bytes[VLB_FACT_BYTES])
 							      fact - CONSOLE_FACT_OPEN),
 		.event = (__force __virtio16)cpu_to_le16(ready ? VIRTIO_CONSOLE_DEVICE_READY :
 								 VIRTIO_CONSOLE_PORT_OPEN),
-		.value = (__force __virtio16)cpu_to_le16(1),
+		.value = (__force __virtio16)cpu_to_le16(so),
 	};
 
 	memcpy(bytes, &msg, sizeof(msg));

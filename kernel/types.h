@@ -27,7 +27,7 @@ struct vlb_limits;
 /* The driver keeps what finds its ring full, and tries again; with VLB_ROLE_SPIN. */
 #define VLB_ROLE_REFUSE		(1u << 6)
 
-/* What a driver says once to the device, and not again to the next back-end: a bit each. */
+/* What a driver says once to the device, and never again: a bit each. */
 #define VLB_FACTS		(1 + VLB_QUEUES_MAX / 2)
 /* The longest message that tells of one. */
 #define VLB_FACT_BYTES		8
@@ -43,9 +43,9 @@ struct vlb_limits;
  *	bytes of it, in memory that no device process sees. False: the driver must not see it, and
  *	finds zeroes in the piece. May sleep. NULL: nobody looks.
  * @said: notes in @facts what a request says, the first piece of which has @len bytes; in the
- *	driver's context. NULL: requests say nothing that lasts.
- * @restate: puts the message that says @fact into @bytes, for a new back-end; its length. With
- *	@said.
+ *	driver's context. The fact that it is about, or -1. NULL: requests say nothing that lasts.
+ * @restate: puts the message that says whether @fact is so into @bytes, for a back-end that does
+ *	not know; its length. With @said.
  */
 struct vlb_role {
 	u8 flags;
@@ -54,8 +54,8 @@ struct vlb_role {
 	u8 start[12];
 	u8 end[8];
 	bool (*seen)(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len);
-	void (*said)(unsigned long *facts, const u8 *piece, u32 len);
-	u32 (*restate)(unsigned int fact, u8 bytes[VLB_FACT_BYTES]);
+	int (*said)(unsigned long *facts, const u8 *piece, u32 len);
+	u32 (*restate)(unsigned int fact, bool so, u8 bytes[VLB_FACT_BYTES]);
 };
 
 /**

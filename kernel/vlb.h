@@ -345,6 +345,7 @@ struct vlb_config_write {
  * @event_lock, @events, @event_wait: pending events, a bit each
  * @facts: what the driver has said since its last reset that a new back-end has to know, see
  *	struct vlb_role
+ * @untold: facts that this one does not know as they are; post_lock of the queue that tells it
  * @nqueues, @queues: by number
  * @queues_kobj: their directory in sysfs
  */
@@ -399,6 +400,7 @@ struct vlb_device {
 	wait_queue_head_t event_wait;
 
 	DECLARE_BITMAP(facts, VLB_FACTS);
+	DECLARE_BITMAP(untold, VLB_FACTS);
 
 	unsigned int nqueues;
 	struct kobject *queues_kobj;

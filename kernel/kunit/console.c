@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* KUnit tests of a console's control queue: what its driver says once, the back-end gets to know. */
+#include <kunit/test.h>
+#include <linux/bitmap.h>
+#include <linux/virtio_console.h>
+
+#include "fake.h"
+
+#define PAGES	1
+/* More than the back-end's ring has entries. */
+#define PORTS	(FAKE_NUM + 4)
+#define CONTROL	3
+
+/**
+ * struct told - what a back-end knows
+ * @ready: the driver is ready
+ * @open: ports
+ * @messages: that it got
+ */
+struct told {
+	bool ready;
+	DECLARE_BITMAP(open, PORTS);
+	unsigned int messages;
+};
+
+static struct fake *control_queue(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "console");
+
+	f->q->role = f->vlb->type->role(CONTROL, 2 * PORTS + 2,
+					BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT));
+	KUNIT_ASSERT_NOT_NULL(test, f->q->role->said);
+	return f;
+}
+
+/* The driver, which spins: the message is done at once, whatever becomes of it. */
+static void say(struct fake *f, u32 id, u16 event, u16 value)
+{
+	struct virtio_console_control *msg = fake_alloc(f, sizeof(*msg), 0);
+	struct fake_buf buf = { msg, sizeof(*msg), false };
+	u16 head, done;
+	u32 len;
+
+	msg->id = (__force __virtio32)cpu_to_le32(id);
+	msg->event = (__force __virtio16)cpu_to_le16(event);
+	msg->value = (__force __virtio16)cpu_to_le16(value);
+	head = fake_add(f, &buf, 1);
+	vlb_queue_submit(f->q, SIZE_MAX);
+	KUNIT_ASSERT_TRUE(f->test, fake_done(f, &done, &len));
+	KUNIT_EXPECT_EQ(f->test, done, head);
+}
+
+static void say_open(struct fake *f, u32 port, bool open)
+{
+	say(f, port, VIRTIO_CONSOLE_PORT_OPEN, open);
+}
+
+/* The back-end takes what there is, and what comes when there is room for it. */
+static void listen(struct fake *f, struct told *told)
+{
+	u16 id;
+
+	while (fake_take(f, &id)) {
+		const struct virtio_console_control *msg = fake_data(f, fake_desc(f, id, 0));
+		u32 port = le32_to_cpu((__force __le32)msg->id);
+		bool so = msg->value;
+
+		told->messages++;
+		switch (le16_to_cpu((__force __le16)msg->event)) {
+		case VIRTIO_CONSOLE_DEVICE_READY:
+			told->ready = so;
+			break;
+		case VIRTIO_CONSOLE_PORT_OPEN:
+			KUNIT_ASSERT_LT(f->test, port, PORTS);
+			assign_bit(port, told->open, so);
+			break;
+		}
+		fake_finish(f, id, 0);
+		vlb_complete(f->q, UINT_MAX);
+		/* As vlb_queue_complete() does it. */
+		if (f->q->stalled)
+			vlb_queue_submit(f->q, SIZE_MAX);
+	}
+}
+
+/* A back-end that comes later is told all that is so, also what does not fit its ring at once. */
+static void console_told_later(struct kunit *test)
+{
+	struct fake *f = control_queue(test);
+	struct told told = { };
+	unsigned int i;
+
+	say(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	for (i = 0; i < PORTS; i++)
+		say_open(f, i, true);
+	say_open(f, 2, false);
+	fake_attach(f, PAGES, false);
+	listen(f, &told);
+	KUNIT_EXPECT_TRUE(test, told.ready);
+	for (i = 0; i < PORTS; i++)
+		KUNIT_EXPECT_EQ(test, test_bit(i, told.open), i != 2);
+	/* Each once, and what is not so needs no words. */
+	KUNIT_EXPECT_EQ(test, told.messages, PORTS);
+	KUNIT_EXPECT_EQ(test, f->q->stats.dropped, 0);
+}
+
+/* A back-end that is slow is told in the end what found its ring full. */
+static void console_told_slowly(struct kunit *test)
+{
+	struct fake *f = control_queue(test);
+	struct told told = { };
+	unsigned int i;
+
+	fake_attach(f, PAGES, false);
+	say(f, VIRTIO_CONSOLE_BAD_ID, VIRTIO_CONSOLE_DEVICE_READY, 1);
+	for (i = 0; i < PORTS; i++)
+		say_open(f, i, true);
+	for (i = 0; i < PORTS; i += 2)
+		say_open(f, i, false);
+	listen(f, &told);
+	KUNIT_EXPECT_TRUE(test, told.ready);
+	for (i = 0; i < PORTS; i++)
+		KUNIT_EXPECT_EQ(test, test_bit(i, told.open), i % 2);
+	KUNIT_EXPECT_EQ(test, f->q->stats.dropped, 0);
+	KUNIT_EXPECT_EQ(test, f->ring->nfree, FAKE_NUM);
+}
+
+static struct kunit_case console_cases[] = {
+	KUNIT_CASE(console_told_later),
+	KUNIT_CASE(console_told_slowly),
+	{ }
+};
+
+struct kunit_suite vlb_console_suite = {
+	.name = "vlb_console",
+	.suite_init = fake_suite_init,
+	.suite_exit = fake_suite_exit,
+	.test_cases = console_cases,
+};
