@@ -157,7 +157,7 @@ void vlb_queue_change_role(struct vlb_device *vlb, unsigned int index,
 	WRITE_ONCE(q->gate_closed, true);
 	/* Who enters the gate after this leaves again; who is in goes on for a short while. */
 	smp_mb();
-	while (test_bit(VLB_GATE_RUN, &q->submit.bits))
+	while (test_bit_acquire(VLB_GATE_RUN, &q->submit.bits))
 		usleep_range(20, 100);
 	/* What nobody did meanwhile is done here. */
 	WRITE_ONCE(q->role, role);
