@@ -518,6 +518,20 @@ static int redo_cmp(const void *a, const void *b)
 	return x->seq < y->seq ? -1 : x->seq > y->seq;
 }
 
+/* A request that the driver has back already, and the back-end will not read. */
+static void count_unread(struct vlb_queue *q, const struct vlb_request *req)
+{
+	unsigned long flags;
+
+	/* What is said again is not lost. */
+	if (q->role->said)
+		return;
+	spin_lock_irqsave(&q->lock, flags);
+	q->stats.dropped++;
+	q->stats.dropped_bytes += req->out_len;
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
 /* Collect what the back-end has not finished, with what it was not even offered again. */
 static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_rest rest)
 {
@@ -533,9 +547,7 @@ static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_re
 			continue;
 		req->live = false;
 		if (req->posted) {
-			/* What is said again is not lost. */
-			q->stats.dropped += !q->role->said;
-			q->stats.dropped_bytes += q->role->said ? 0 : req->out_len;
+			count_unread(q, req);
 		} else if (again) {
 			q->redo[n].seq = req->seq;
 			q->redo[n++].head = req->head;
