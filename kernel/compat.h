@@ -24,6 +24,9 @@
 #define VLB_NET_F_GUEST_USO6	55
 #define VLB_SND_F_CTLS		0
 
+/* The driver of network devices spins while it waits for the answer to a command. */
+#define VLB_NET_CTRL_SPINS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0))
+
 static inline void vlb_eventfd_signal(struct eventfd_ctx *ctx)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)

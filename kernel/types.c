@@ -365,6 +365,12 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	u8 *pairs = config + offsetof(struct virtio_net_config, max_virtqueue_pairs);
 	u8 *key = config + offsetof(struct virtio_net_config, rss_max_key_size);
 
+	/*
+	 * The driver spins for the answer with softirqs off here, and the timer that bounds the wait
+	 * does not run.
+	 */
+	if (VLB_NET_CTRL_SPINS)
+		*features &= ~BIT_ULL(VIRTIO_NET_F_CTRL_RX);
 	net_fit_receive(limits, config, len, features);
 	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
 		put_unaligned_le16(clamp(get_unaligned_le16(pairs), 1, max_t(u16, most, 1)), pairs);
