@@ -76,11 +76,15 @@ int vlb_arena_alloc(struct vlb_arena *arena, u32 npages, struct vlb_run *ret_run
 	if (npages > arena->nfree)
 		return -ENOSPC;
 
-	start = bitmap_find_next_zero_area(arena->map, arena->npages, 0, npages, 0);
-	if (start >= arena->npages)
-		return alloc_scattered(arena, npages, ret_runs);
-
-	bitmap_set(arena->map, start, npages);
+	if (npages == 1) {
+		start = find_first_zero_bit(arena->map, arena->npages);
+		__set_bit(start, arena->map);
+	} else {
+		start = bitmap_find_next_zero_area(arena->map, arena->npages, 0, npages, 0);
+		if (start >= arena->npages)
+			return alloc_scattered(arena, npages, ret_runs);
+		bitmap_set(arena->map, start, npages);
+	}
 	arena->nfree -= npages;
 	ret_runs->start = start;
 	ret_runs->npages = npages;
@@ -98,7 +102,10 @@ void vlb_arena_free(struct vlb_arena *arena, const struct vlb_run *runs, unsigne
 	unsigned int i;
 
 	for (i = 0; i < nruns; i++) {
-		bitmap_clear(arena->map, runs[i].start, runs[i].npages);
+		if (runs[i].npages == 1)
+			__clear_bit(runs[i].start, arena->map);
+		else
+			bitmap_clear(arena->map, runs[i].start, runs[i].npages);
 		arena->nfree += runs[i].npages;
 	}
 }
