@@ -8,11 +8,6 @@
 /* Requests given back to the driver under one lock. */
 #define BATCH	16
 
-struct done {
-	u32 len;
-	u16 id;
-};
-
 /**
  * vlb_ring_free - give back what a request holds in its ring
  * @ring: the ring, with the lock of its queue
@@ -41,20 +36,28 @@ static void break_ring(struct vlb_queue *q, const char *why, u32 value)
 	vlb_device_break_async(q->vlb, VLB_BROKEN_RING);
 }
 
-static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
+/* Apart, for kernels that clear what functions have on the stack. */
+static noinline_for_stack void copy_in_planned(struct vlb_queue *q, struct vlb_ring *ring, u16 id,
+					       u32 len)
 {
 	struct vlb_request *req = &ring->requests[id];
 	struct vlb_plan plan;
 
-	if (req->nin <= VLB_IN_KEPT) {
-		vlb_copy_in(&req->at, req->in, ring->pool, len);
-		return;
-	}
 	/* The same chain and the same runs as at submission, which went well. */
 	vlb_plan_build(&plan, &q->vring, req->head);
 	vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
 		       ring->arena_off, req->runs, req->nruns);
 	vlb_copy_in(&req->at, plan.seg + plan.nout, ring->pool, len);
+}
+
+static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
+{
+	struct vlb_request *req = &ring->requests[id];
+
+	if (req->nin <= VLB_IN_KEPT)
+		vlb_copy_in(&req->at, req->in, ring->pool, len);
+	else
+		copy_in_planned(q, ring, id, len);
 }
 
 /* What is not for the driver is taken away again; nobody else has seen the driver's buffer. */
@@ -68,7 +71,7 @@ static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
 }
 
 /* Check one used element, and copy what the device wrote to the driver. */
-static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done *ret_done)
+static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, u16 *ret_id)
 {
 	const struct vring_used_elem *elem = &ring->used->ring[ring->used_idx & (ring->num - 1)];
 	u32 id = le32_to_cpu((__force __le32)READ_ONCE(elem->id));
@@ -87,8 +90,7 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done
 		return false;
 	}
 	WRITE_ONCE(req->live, false);
-	ret_done->id = id;
-	ret_done->len = 0;
+	*ret_id = id;
 	if (req->posted)
 		return true;
 
@@ -100,24 +102,23 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, struct done
 	if (q->role->seen)
 		show(q, req, len);
 	q->stats.bytes_in += len;
-	ret_done->len = len;
+	req->written = len;
 	trace_vlb_complete(q, id, req->head, len);
 	return true;
 }
 
-static void give_back(struct vlb_queue *q, struct vlb_ring *ring, const struct done *done,
-		      unsigned int n)
+static void give_back(struct vlb_queue *q, struct vlb_ring *ring, const u16 *ids, unsigned int n)
 {
 	unsigned long flags;
 	unsigned int i;
 
 	spin_lock_irqsave(&q->lock, flags);
 	for (i = 0; i < n; i++) {
-		struct vlb_request *req = &ring->requests[done[i].id];
+		struct vlb_request *req = &ring->requests[ids[i]];
 
 		if (!req->posted)
-			vlb_queue_push_used(q, req->head, done[i].len);
-		vlb_ring_free(ring, req, done[i].id);
+			vlb_queue_push_used(q, req->head, req->written);
+		vlb_ring_free(ring, req, ids[i]);
 	}
 	spin_unlock_irqrestore(&q->lock, flags);
 	q->stats.completed += n;
@@ -135,7 +136,7 @@ static void give_back(struct vlb_queue *q, struct vlb_ring *ring, const struct d
 bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 {
 	struct vlb_ring *ring = q->ring;
-	struct done done[BATCH];
+	u16 ids[BATCH];
 	u16 used, left;
 
 	if (ring->broken)
@@ -165,11 +166,11 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 			unsigned int n;
 
 			for (n = 0; n < BATCH && left; n++, left--) {
-				if (!complete_one(q, ring, &done[n]))
+				if (!complete_one(q, ring, &ids[n]))
 					break;
 				ring->used_idx++;
 			}
-			give_back(q, ring, done, n);
+			give_back(q, ring, ids, n);
 			if (ring->broken)
 				return false;
 			cond_resched();

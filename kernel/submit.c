@@ -41,28 +41,31 @@ static void consume_head(struct vlb_queue *q)
  */
 static int take_slot(struct vlb_queue *q, struct vlb_ring *ring, struct vlb_plan *plan)
 {
-	struct vlb_run runs[VLB_RUNS_MAX];
 	struct vlb_request *req;
 	unsigned int i, ndesc;
 	unsigned long flags;
-	int nruns, id;
+	int nruns = -ENOSPC, id;
 	u16 last;
 
 	if (plan->npages > ring->arena.npages)
 		return -EMSGSIZE;
 
 	spin_lock_irqsave(&q->lock, flags);
-	nruns = vlb_arena_alloc(&ring->arena, plan->npages, runs);
+	id = ring->free_head;
+	req = &ring->requests[id];
+	if (ring->nfree)
+		nruns = vlb_arena_alloc(&ring->arena, plan->npages, req->runs);
 	ndesc = ring->indirect ? 1 : plan->nsegs + max(nruns - 1, 0);
 	if (nruns < 0 || ndesc > ring->nfree) {
 		if (nruns > 0)
-			vlb_arena_free(&ring->arena, runs, nruns);
+			vlb_arena_free(&ring->arena, req->runs, nruns);
 		id = ring->nfree == ring->num ? -EMSGSIZE : -ENOSPC;
 		q->stalled = id == -ENOSPC;
 		spin_unlock_irqrestore(&q->lock, flags);
 		return id;
 	}
-	id = ring->free_head;
+	req->ndesc = ndesc;
+	req->nruns = nruns;
 	last = id;
 	for (i = 1; i < ndesc; i++)
 		last = ring->next[last];
@@ -70,12 +73,6 @@ static int take_slot(struct vlb_queue *q, struct vlb_ring *ring, struct vlb_plan
 	ring->nfree -= ndesc;
 	q->stalled = false;
 	spin_unlock_irqrestore(&q->lock, flags);
-
-	req = &ring->requests[id];
-	req->ndesc = ndesc;
-	req->nruns = nruns;
-	for (i = 0; i < nruns; i++)
-		req->runs[i] = runs[i];
 	return id;
 }
 
@@ -197,28 +194,29 @@ static void offer(struct vlb_ring *ring, struct vlb_request *req, u16 id)
 static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 seq,
 		      size_t *left, size_t *unpublished)
 {
+	struct vlb_plan *plan = &q->plan;
 	struct vlb_request *req;
-	struct vlb_plan plan;
 	int id, fact = -1;
 	bool posted, spin;
+	unsigned int i;
 
-	if (vlb_plan_build(&plan, &q->vring, head)) {
+	if (vlb_plan_build(plan, &q->vring, head)) {
 		vlb_queue_fail(q, head);
 		return 0;
 	}
-	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan.in_len;
+	posted = (q->role->flags & VLB_ROLE_POSTED) && !plan->in_len;
 	spin = posted && (q->role->flags & VLB_ROLE_SPIN);
 	if (q->role->said)
 		fact = note(q, head);
-	if (spin && plan.out_len > VLB_POSTED_MAX) {
-		drop(q, head, plan.out_len);
+	if (spin && plan->out_len > VLB_POSTED_MAX) {
+		drop(q, head, plan->out_len);
 		return 0;
 	}
-	if (plan.out_len > *left)
+	if (plan->out_len > *left)
 		return -EAGAIN;
 
-	id = take_slot(q, ring, &plan);
-	if (id >= 0 && vlb_plan_place(&plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
+	id = take_slot(q, ring, plan);
+	if (id >= 0 && vlb_plan_place(plan, ring->slots_off + id * VLB_SLOT_BYTES + VLB_TABLE_BYTES,
 				      ring->arena_off, ring->requests[id].runs,
 				      ring->requests[id].nruns)) {
 		put_slot(q, ring, id);
@@ -231,34 +229,35 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 			__set_bit(fact, q->vlb->untold);
 			post(q, head);
 		} else if (posted) {
-			drop(q, head, plan.out_len);
+			drop(q, head, plan->out_len);
 		} else {
 			vlb_queue_fail(q, head);
 		}
 		return 0;
 	}
 
-	vlb_copy_out(&plan, &q->vring, head, ring->pool, &ring->requests[id].at);
-	if (plan.in_len && !(q->role->flags & VLB_ROLE_LEN))
-		vlb_plan_preset(&plan, ring->pool, q->role);
-	put_descs(ring, &plan, id);
+	vlb_copy_out(plan, &q->vring, head, ring->pool, &ring->requests[id].at);
+	if (plan->in_len && !(q->role->flags & VLB_ROLE_LEN))
+		vlb_plan_preset(plan, ring->pool, q->role);
+	put_descs(ring, plan, id);
 
 	req = &ring->requests[id];
 	req->seq = seq;
 	req->head = head;
 	req->posted = posted;
-	req->in_len = plan.in_len;
-	req->out_len = plan.out_len;
-	req->nin = plan.nsegs - plan.nout;
+	req->in_len = plan->in_len;
+	req->out_len = plan->out_len;
+	req->nin = plan->nsegs - plan->nout;
 	if (req->nin <= VLB_IN_KEPT)
-		memcpy(req->in, plan.seg + plan.nout, req->nin * sizeof(*req->in));
+		for (i = 0; i < req->nin; i++)
+			req->in[i] = plan->seg[plan->nout + i];
 	offer(ring, req, id);
 
 	q->stats.requests++;
-	q->stats.bytes_out += plan.out_len;
-	*left -= plan.out_len;
-	*unpublished += plan.out_len;
-	trace_vlb_submit(q, id, head, plan.out_len, plan.in_len);
+	q->stats.bytes_out += plan->out_len;
+	*left -= plan->out_len;
+	*unpublished += plan->out_len;
+	trace_vlb_submit(q, id, head, plan->out_len, plan->in_len);
 	if (fact >= 0)
 		__clear_bit(fact, q->vlb->untold);
 	if (posted)
@@ -333,7 +332,6 @@ static bool submit_nowhere(struct vlb_queue *q)
 {
 	bool posted = q->role->flags & VLB_ROLE_POSTED;
 	unsigned int budget = VLB_RUN_BUDGET;
-	struct vlb_plan plan;
 	u16 head;
 	u64 seq;
 
@@ -348,9 +346,9 @@ static bool submit_nowhere(struct vlb_queue *q)
 				/* The next back-end is told what matters of it. */
 				note(q, head);
 				post(q, head);
-			} else if (posted && !vlb_plan_build(&plan, &q->vring, head) &&
-				   !plan.in_len) {
-				drop(q, head, plan.out_len);
+			} else if (posted && !vlb_plan_build(&q->plan, &q->vring, head) &&
+				   !q->plan.in_len) {
+				drop(q, head, q->plan.out_len);
 			} else {
 				vlb_queue_fail(q, head);
 			}

@@ -88,6 +88,7 @@ struct vlb_gate {
  * @nin: device-writable pieces
  * @in_len: bytes of them
  * @out_len: bytes that the device reads
+ * @written: used.len for the driver, once answered
  * @at: where they begin in the driver's chain
  * @in: the pieces, where there are no more of them
  * @posted: the driver has it back already
@@ -105,6 +106,7 @@ struct vlb_request {
 	bool live;
 	u32 in_len;
 	u32 out_len;
+	u32 written;
 	struct vlb_at at;
 	struct vlb_seg in[VLB_IN_KEPT];
 	struct vlb_run runs[VLB_RUNS_MAX];
@@ -217,6 +219,8 @@ struct vlb_redo {
  * @seq: of the next request; the submit gate's
  * @redo: to be offered again before new entries, in order, room for all; the submit gate's
  * @redo_pos, @redo_num: what of @redo is left
+ * @plan: of the request that is being submitted, not on the stack, which many kernels clear each
+ *	time; as @last_avail
  * @ring: of the session that is started, or NULL; changes with both gates and post_lock held
  * @failing: requests without a session fail; as @ring
  * @work: runs both gates in the device's thread
@@ -253,6 +257,7 @@ struct vlb_queue {
 	struct vlb_redo *redo;
 	u16 redo_pos;
 	u16 redo_num;
+	struct vlb_plan plan;
 
 	struct vlb_ring *ring;
 	bool failing;
