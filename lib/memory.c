@@ -125,10 +125,11 @@ void *mem_user(const struct mem *mem, uint64_t addr, uint64_t len, uint64_t alig
 	for (unsigned int i = 0; i < mem->num; i++) {
 		const struct mem_region *region = &mem->regions[i];
 		uint64_t offset = addr - region->user_addr;
-		uint8_t *host = region->host + offset;
+		uint8_t *host;
 
 		if (offset >= region->size || len > region->size - offset)
 			continue;
+		host = region->host + offset;
 		return (uintptr_t)host % align ? NULL : host;
 	}
 	return NULL;
