@@ -13,8 +13,8 @@ readonly BOOT_TRIES=3
 readonly GRACE=20
 
 # What the kernel says when something is wrong with it. Lines that say this on
-# a healthy machine are taken out first.
-readonly SPLAT_HARMLESS='Spectre V2 : WARNING: Unprivileged eBPF|kmemleak: (Kernel memory leak detector|Automatic memory scanning|Cannot allocate a scan area)'
+# a healthy machine are taken out first; each object that kmemleak suspects comes with a line of its own.
+readonly SPLAT_HARMLESS='Spectre V2 : WARNING: Unprivileged eBPF|kmemleak: (Kernel memory leak detector|Automatic memory scanning|Cannot allocate a scan area|[0-9]+ new suspected memory leaks)'
 readonly SPLAT='\bBUG[: ]|WARNING: |Oops|Call Trace:|KASAN: |UBSAN: |KCSAN: |KFENCE: |kernel BUG at|general protection|invalid opcode|(possible|inconsistent) (recursive|circular|irq) lock|INFO: lockdep is turned off|(soft|hard) (lockup|LOCKUP)|blocked for more than|rcu.*detected.* stall|(list_add|list_del) corruption|refcount_t: |Bad page state|Kernel panic|kmemleak: |trying to register non-static key|DEBUG_LOCKS_WARN|unable to handle|vm-init: '
 
 # QEMU's option syntax doubles commas in values.
