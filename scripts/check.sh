@@ -75,10 +75,9 @@ mkdir -p "$OUT"
 say "Logs are in results/check; a part with nothing to say is silent."
 "$REPO/scripts/build.sh" || exit
 
-# Everything takes several times as long there.
-readonly DEBUG_TESTS=(basic/ debug/)
-debug_kernels() {
-	part uml "$REPO/tests/system/run" --kernel uml --out "$OUT/uml" "${DEBUG_TESTS[@]}"
+# debug_kernel KERNEL [TEST...]: everything takes several times as long there.
+debug_kernel() {
+	part "$1" "$REPO/tests/system/run" --kernel "$1" --out "$OUT/$1" "${@:2}"
 }
 
 if [[ $MODE != debug ]]; then
@@ -86,7 +85,7 @@ if [[ $MODE != debug ]]; then
 	part lint "$REPO/tests/lint/run"
 fi
 if [[ $MODE == debug ]]; then
-	debug_kernels
+	debug_kernel uml basic/ debug/
 elif [[ $MODE == quick ]]; then
 	# Many of the tests wait for a bound to pass: two virtual machines at a time. Who comes
 	# first prepares what both need; the install test has user lands of its own.
@@ -95,7 +94,7 @@ elif [[ $MODE == quick ]]; then
 	part hostile "$REPO/tests/hostile/run" --out "$OUT/hostile"
 	# To build it would take longer than all the rest may.
 	if "$REPO/tests/vm/vm" kernels | grep -q '^uml '; then
-		debug_kernels
+		debug_kernel uml basic/ debug/10-kunit
 	else
 		part uml echo "ok 1 - uml # SKIP its kernel is not built; make check-debug builds it and runs these"
 	fi
@@ -105,7 +104,13 @@ else
 	part vm "$REPO/tests/vm/selftest.sh"
 	part system "$REPO/tests/system/run" --group all --out "$OUT/system"
 	part hostile "$REPO/tests/hostile/run" --long --out "$OUT/hostile"
-	debug_kernels
+	# Their drivers are others, and so is what a back-end can do to them.
+	for kernel in 6.1 7.2; do
+		part "hostile-$kernel" "$REPO/tests/hostile/run" --kernel "$kernel" \
+			--out "$OUT/hostile-$kernel"
+	done
+	debug_kernel uml basic/ debug/
+	debug_kernel debug
 fi
 
 say "all parts in $(duration "$SECONDS")"
