@@ -38,7 +38,10 @@ int conn_take(struct vloop_dev *dev, int fd)
 	return 0;
 }
 
-/* Errors of accept(2) are of that connection, or will be gone later; there is nobody to tell. */
+/*
+ * Most errors of accept(2) are of that connection; there is nobody to tell. Want of descriptors or memory
+ * is the device's own, and the connection would be there again at once.
+ */
 int conn_accept(struct vloop_dev *dev)
 {
 	int fd = accept4(dev->listen.fd, NULL, NULL, SOCK_CLOEXEC);
