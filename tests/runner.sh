@@ -49,6 +49,7 @@ follow() {
 		@skip) report skip "$prefix$current" "$rest" && current="" ;;
 		@fail) report "not ok" "$prefix$current" "$rest" && current="" ;;
 		@machine) machine_status=$rest ;;
+		"") ;;
 		*) echo "# ${line#\# }" ;;
 		esac
 	done
@@ -63,7 +64,8 @@ run_plan() {
 	shift 2
 	while [[ -s $dir/plan ]]; do
 		((boots++ == 0)) || mv "$dir/dmesg.txt" "$dir/dmesg-$((boots - 1)).txt" 2>/dev/null || true
-		follow "$prefix" < <("$@" 2>"$dir/vm.log" || echo "@machine $?")
+		# On a line of its own: a machine may die in the middle of one.
+		follow "$prefix" < <("$@" 2>"$dir/vm.log" || printf '\n@machine %s\n' "$?")
 		if ((machine_status == EXIT_EMULATOR && tries-- > 1)) && [[ $current ]]; then
 			echo "# the emulator failed in $prefix$current; running it again"
 			started=$((started - 1))
