@@ -60,9 +60,10 @@ struct config_write {
  * @features: given to VLB_IOC_CREATE: what every later back-end has to offer until a driver
  *	has chosen among them
  * @driver_features: what the driver accepted, while @driver_ok
- * @linked: there is a negotiated connection
+ * @linked: there is a negotiated connection, since @linked_at
  * @started: the kernel has a session that VLB_IOC_START accepted
- * @reconnect_at, @reconnect_delay_ms: the next try, when not @linked
+ * @reconnect_at, @reconnect_delay_ms: the next try, when not @linked, and the delay after it
+ * @loss_delay_ms: the delay after the next loss, if that comes soon
  * @complaint: last problem that was reported, so that a problem that stays is reported once
  * @result_fd: where the waiting parent of a background process reads; -1 in the foreground
  */
@@ -91,8 +92,10 @@ struct attach {
 	bool removing;
 	bool removed;
 	bool in_use_warned;
+	uint64_t linked_at;
 	uint64_t reconnect_at;
 	unsigned int reconnect_delay_ms;
+	unsigned int loss_delay_ms;
 	uint64_t appear_deadline;
 	char complaint[sizeof(((struct backend *)0)->problem)];
 	enum vloop_exit result;
@@ -116,7 +119,8 @@ enum vloop_exit attach_run(struct attach *attach);
 /* attach_fail() - something on this side does not work: fail requests and remove the device */
 void attach_fail(struct attach *attach, enum vloop_exit result);
 
-/* attach_link.c */
+/* attach_link.c; link_up(): negotiation is over */
+void link_up(struct attach *attach);
 void link_start_session(struct attach *attach);
 void link_reset(struct attach *attach);
 void link_lost(struct attach *attach, const char *reason);

@@ -198,7 +198,7 @@ enum vloop_exit attach_learn(struct attach *attach)
 	config_set_queues(attach->type, attach->nqueues, &config);
 	attach->config = config;
 	choose_features(attach);
-	attach->linked = true;
+	link_up(attach);
 	return EXIT_OK;
 }
 

@@ -21,6 +21,8 @@
 
 #define DELAY_FIRST_MS 50
 #define DELAY_MAX_MS 1000
+/* A link that lasts as long as the longest delay cannot make sessions any faster than that one. */
+#define LASTING_MS DELAY_MAX_MS
 
 /*
  * A peer that stays away, or comes back unfit every second, is worth one line and not one
@@ -58,6 +60,25 @@ static void stop_kernel(struct attach *attach)
 		msg_error("stopping the session: %s", strerror(-ret));
 }
 
+/*
+ * Each session costs a pool that is made and pinned. Losses in quick succession are further and
+ * further apart, however fast each successor was there.
+ */
+static void schedule_after_loss(struct attach *attach)
+{
+	const bool lasted = now_ms() >= attach->linked_at + LASTING_MS;
+
+	attach->reconnect_delay_ms = lasted ? 0 : attach->loss_delay_ms;
+	schedule_reconnect(attach);
+	attach->loss_delay_ms = attach->reconnect_delay_ms;
+}
+
+void link_up(struct attach *attach)
+{
+	attach->linked = true;
+	attach->linked_at = now_ms();
+}
+
 void link_lost(struct attach *attach, const char *reason)
 {
 	const enum disconnect_policy policy = attach->options->policy;
@@ -77,7 +98,7 @@ void link_lost(struct attach *attach, const char *reason)
 	if (policy == ON_DISCONNECT_REMOVE)
 		return;
 	supervise_notify("STATUS=Waiting for the back-end: %s", reason);
-	schedule_reconnect(attach);
+	schedule_after_loss(attach);
 }
 
 static void start_failed(struct attach *attach, int error)
@@ -210,7 +231,6 @@ void link_start_session(struct attach *attach)
 		return;
 	}
 	attach->started = true;
-	attach->reconnect_delay_ms = 0;
 	if (*attach->complaint) {
 		msg_info("back-end %s: serving again", attach_source(attach));
 		*attach->complaint = 0;
@@ -291,7 +311,7 @@ void link_reconnect(struct attach *attach)
 		schedule_reconnect(attach);
 		return;
 	}
-	attach->linked = true;
+	link_up(attach);
 	/* What depends on the driver's writes is right when those were sent again: replay_writes(). */
 	if (!attach->nwrites)
 		update_config(attach, &config);

@@ -39,6 +39,8 @@ struct stage {
 	struct attach attach;
 	uint32_t epoch;
 	uint64_t accepted; /* features, by the driver */
+	int link_shift; /* of attach.linked_at, in ms: positive is later */
+	unsigned int next_delay[BACKENDS]; /* of reconnecting, when each session was made */
 };
 
 static void *serve_all(void *arg)
@@ -224,6 +226,53 @@ static void test_reconnect(void **state)
 	tear_down(&stage);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(stage.backend[i].seen[VHOST_USER_SET_MEM_TABLE], 1);
+}
+
+/* Back-ends that die as soon as they serve; @link_shift moves the start of their links. */
+static void step_crash(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER)
+		probed(stage);
+	else if (request == VLB_IOC_SESSION)
+		stage->next_delay[kernel->sessions - 1] = stage->attach.reconnect_delay_ms;
+	if (request != VLB_IOC_START)
+		return;
+	stage->attach.linked_at += (uint64_t)stage->link_shift;
+	if (kernel->starts < BACKENDS)
+		kill_backend(stage, (int)kernel->starts - 1);
+	else
+		send_event(stage, VLB_EVENT_REMOVED);
+}
+
+/* Each session costs a pool, so there is ever more time between them. */
+static void test_crashing(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_crash);
+	stage.link_shift = 60 * 1000;
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.sessions, BACKENDS);
+	assert_int_equal(stage.next_delay[0], 0);
+	assert_int_equal(stage.next_delay[2], 2 * stage.next_delay[1]);
+	tear_down(&stage);
+}
+
+static void test_lasting(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_crash);
+	stage.link_shift = -60 * 1000;
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.sessions, BACKENDS);
+	assert_int_not_equal(stage.next_delay[1], 0);
+	assert_int_equal(stage.next_delay[2], stage.next_delay[1]);
+	tear_down(&stage);
 }
 
 static void test_disconnect_fail(void **state)
@@ -741,6 +790,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_reconnect),
+		cmocka_unit_test(test_crashing),
+		cmocka_unit_test(test_lasting),
 		cmocka_unit_test(test_disconnect_fail),
 		cmocka_unit_test(test_disconnect_remove),
 		cmocka_unit_test(test_unfit_successor),
