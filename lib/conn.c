@@ -7,12 +7,14 @@
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/timerfd.h>
 #include <unistd.h>
 
 #include "internal.h"
 #include "sock.h"
 
-#define BACKLOG	4
+#define BACKLOG		4
+#define LISTEN_RETRY_S	1
 
 /* Serve @fd; it is the device's when this succeeds. */
 int conn_take(struct vloop_dev *dev, int fd)
@@ -38,19 +40,62 @@ int conn_take(struct vloop_dev *dev, int fd)
 	return 0;
 }
 
+/* A front-end that cannot be taken now stays in the backlog, and the socket stays readable. */
+static void pause_listening(struct vloop_dev *dev, int error)
+{
+	static const struct itimerspec delay = { .it_value.tv_sec = LISTEN_RETRY_S };
+
+	watch_remove(dev, &dev->listen);
+	timerfd_settime(dev->retry.fd, 0, &delay, NULL);
+	if (!dev->paused)
+		dev_error(dev, "cannot take a front-end: %s; trying again every %d s",
+			  strerror(error), LISTEN_RETRY_S);
+	dev->paused = true;
+}
+
+void conn_listen(struct vloop_dev *dev)
+{
+	int r = watch_add(dev, &dev->listen, dev->listen.fd, EPOLLIN);
+
+	if (r < 0)
+		pause_listening(dev, -r);
+}
+
+void conn_retry(struct vloop_dev *dev)
+{
+	uint64_t count;
+
+	if (read(dev->retry.fd, &count, sizeof(count)) == sizeof(count))
+		conn_listen(dev);
+}
+
 /*
- * Most errors of accept(2) are of that connection; there is nobody to tell. Want of descriptors or memory
- * is the device's own, and the connection would be there again at once.
+ * A connection may be gone before it is taken. A socket that nobody can come through any more ends
+ * the device. What else accept(2) says is want of descriptors or memory, or a refusal of the
+ * system's policy: it passes, or an administrator sees to it.
  */
-int conn_accept(struct vloop_dev *dev)
+int conn_accept(struct vloop_dev *dev, uint32_t events)
 {
 	int fd = accept4(dev->listen.fd, NULL, NULL, SOCK_CLOEXEC);
 
 	if (fd < 0) {
-		if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS)
+		switch (errno) {
+		case EAGAIN:
+		case EINTR:
+		case ECONNABORTED:
+			/* Shut down; where accept(2) does not wait, it does not say so. */
+			return events & EPOLLHUP ? -EINVAL : 0;
+		case EBADF:
+		case EINVAL:
+		case ENOTSOCK:
+		case EOPNOTSUPP:
 			return -errno;
-		return 0;
+		default:
+			pause_listening(dev, errno);
+			return 0;
+		}
 	}
+	dev->paused = false;
 	if (conn_take(dev, fd) < 0)
 		close(fd);
 	return 0;
@@ -85,8 +130,8 @@ void conn_close(struct vloop_dev *dev)
 	if (dev->ops.disconnected)
 		dev->ops.disconnected(dev);
 	dev->done = dev->once || dev->listen.fd < 0;
-	if (!dev->done && watch_add(dev, &dev->listen, dev->listen.fd, EPOLLIN) < 0)
-		dev->done = true;
+	if (!dev->done)
+		conn_listen(dev);
 }
 
 static bool answers(const struct vloop_dev *dev, const struct vhost_user_msg *msg)
@@ -151,10 +196,20 @@ int conn_readable(struct vloop_dev *dev)
 
 static int take_listening(struct vloop_dev *dev, int fd)
 {
-	int r = watch_add(dev, &dev->listen, fd, EPOLLIN);
+	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	int r;
 
-	if (r < 0)
+	if (timer < 0)
+		return -errno;
+	r = watch_add(dev, &dev->retry, timer, EPOLLIN);
+	if (r == 0)
+		r = watch_add(dev, &dev->listen, fd, EPOLLIN);
+	if (r < 0) {
+		watch_remove(dev, &dev->retry);
+		dev->retry.fd = -1;
+		close(timer);
 		return r;
+	}
 	dev->done = false;
 	return 0;
 }

@@ -132,6 +132,8 @@ static struct vloop_dev *alloc_dev(const struct vloop_dev_desc *desc)
 	dev->request_fd = -1;
 	dev->listen.kind = WATCH_LISTEN;
 	dev->listen.fd = -1;
+	dev->retry.kind = WATCH_RETRY;
+	dev->retry.fd = -1;
 	dev->conn.kind = WATCH_CONN;
 	dev->conn.fd = -1;
 	dev->wake.kind = WATCH_WAKE;
@@ -220,6 +222,8 @@ struct vloop_dev *vloop_dev_unref(struct vloop_dev *dev)
 		queue_release(&dev->queues[i]);
 	while (dev->user_watches)
 		vloop_dev_unwatch(dev, dev->user_watches->fd);
+	watch_remove(dev, &dev->retry);
+	close_fd(dev->retry.fd);
 	close_fd(dev->wake_fd);
 	close_fd(dev->epoll_fd);
 	free(dev->socket_path);

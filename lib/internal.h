@@ -68,6 +68,7 @@ struct mem {
 
 enum watch_kind {
 	WATCH_LISTEN,
+	WATCH_RETRY,
 	WATCH_CONN,
 	WATCH_WAKE,
 	WATCH_KICK,
@@ -235,6 +236,7 @@ struct vloop_dev {
 	int epoll_fd;
 	int wake_fd;
 	struct watch listen;
+	struct watch retry;	/* a timer, set while front-ends cannot be taken */
 	struct watch conn;
 	struct watch wake;
 	struct watch *user_watches;
@@ -242,6 +244,7 @@ struct vloop_dev {
 	dev_t socket_dev;
 	ino_t socket_ino;
 	bool once;
+	bool paused;		/* no front-end could be taken, which has been said */
 	bool done;		/* no front-end can come any more */
 	bool stuck;		/* queue_stop() left requests: memory cannot be unmapped */
 	atomic_bool stop;
@@ -273,7 +276,9 @@ void dev_wake(struct vloop_dev *dev);
 
 /* conn.c */
 int conn_take(struct vloop_dev *dev, int fd);
-int conn_accept(struct vloop_dev *dev);
+void conn_listen(struct vloop_dev *dev);
+void conn_retry(struct vloop_dev *dev);
+int conn_accept(struct vloop_dev *dev, uint32_t events);
 int conn_readable(struct vloop_dev *dev);
 void conn_close(struct vloop_dev *dev);
 

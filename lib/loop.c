@@ -61,7 +61,10 @@ static int handle(struct vloop_dev *dev, struct watch *watch, uint32_t events)
 
 	switch (watch->kind) {
 	case WATCH_LISTEN:
-		return conn_accept(dev);
+		return conn_accept(dev, events);
+	case WATCH_RETRY:
+		conn_retry(dev);
+		break;
 	case WATCH_CONN:
 		r = conn_readable(dev);
 		break;

@@ -239,8 +239,9 @@ int vloop_dev_fd(const struct vloop_dev *dev);
  *
  * Return: 0; -ENOTCONN when the front-end is gone and no other one can come (VLOOP_DEV_ONCE, or a
  * connected socket given to vloop_dev_take_fd()); -EBUSY when queue_stop() left requests that were
- * not completed: the device cannot go on; what a vloop_watch_fn returned; -EMFILE and the like when
- * a front-end cannot be accepted.
+ * not completed: the device cannot go on; what a vloop_watch_fn returned; -EINVAL and the like when
+ * the listening socket was shut down or closed by somebody else. Want of descriptors or memory for
+ * a front-end is logged, and it is tried again every second.
  */
 int vloop_dev_process(struct vloop_dev *dev);
 

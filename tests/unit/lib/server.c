@@ -169,7 +169,7 @@ static void *loop(void *arg)
 	return NULL;
 }
 
-void server_start(struct server *server, enum vloop_dispatch dispatch, uint32_t flags)
+void server_open(struct server *server, enum vloop_dispatch dispatch, uint32_t flags)
 {
 	uint8_t config[SERVER_CONFIG];
 	struct vloop_dev_desc desc = {
@@ -209,6 +209,13 @@ void server_start(struct server *server, enum vloop_dispatch dispatch, uint32_t 
 	vloop_dev_set_log(server->dev, 7, log_message, server);
 	r = vloop_dev_listen(server->dev, server->path);
 	assert(r == 0);
+}
+
+void server_start(struct server *server, enum vloop_dispatch dispatch, uint32_t flags)
+{
+	int r;
+
+	server_open(server, dispatch, flags);
 	r = pthread_create(&server->thread, NULL, loop, server);
 	assert(r == 0);
 }
@@ -217,6 +224,11 @@ void server_stop(struct server *server)
 {
 	vloop_stop(server->dev);
 	pthread_join(server->thread, NULL);
+	server_close(server);
+}
+
+void server_close(struct server *server)
+{
 	vloop_dev_unref(server->dev);
 	/* The socket has been removed, or the directory could not be. */
 	if (rmdir(server->dir) < 0)

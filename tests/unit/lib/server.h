@@ -35,6 +35,10 @@ struct server {
 	} workers[2];
 };
 
+/* Without the thread: the test calls vloop_dev_process(). */
+void server_open(struct server *server, enum vloop_dispatch dispatch, uint32_t flags);
+void server_close(struct server *server);
+
 void server_start(struct server *server, enum vloop_dispatch dispatch, uint32_t flags);
 void server_stop(struct server *server);
 

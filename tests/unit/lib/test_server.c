@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +12,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -18,6 +20,7 @@
 
 #include "frontend.h"
 #include "server.h"
+#include "sock.h"
 
 #define BASIC	 (BIT64(F_VERSION_1) | BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 #define RINGS	 (BIT64(F_EVENT_IDX) | BIT64(F_INDIRECT_DESC))
@@ -460,6 +463,65 @@ static void test_once(void **state)
 	assert_int_equal(rmdir(server.dir), 0);
 }
 
+static void wait_for_work(const struct server *server)
+{
+	struct pollfd fd = { .fd = vloop_dev_fd(server->dev), .events = POLLIN };
+
+	assert_int_equal(poll(&fd, 1, -1), 1);
+}
+
+static int process(struct server *server)
+{
+	wait_for_work(server);
+	return vloop_dev_process(server->dev);
+}
+
+/* Without descriptors: nothing ends, nothing spins, it is said once; with them, all goes on. */
+static void test_no_descriptors(void **state)
+{
+	struct rlimit none = { 0 }, before;
+	struct server server;
+	unsigned int fds = count_fds();
+	int client;
+
+	(void)state;
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	none.rlim_max = before.rlim_max;
+	server_open(&server, VLOOP_DISPATCH_LOOP, 0);
+	client = vl_sock_connect(server.path);
+	assert_true(client >= 0);
+	for (unsigned int i = 0; i < 2; i++) {
+		wait_for_work(&server);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &none), 0);
+		/* The timer, then the socket. */
+		assert_int_equal(vloop_dev_process(server.dev), 0);
+		assert_int_equal(setrlimit(RLIMIT_NOFILE, &before), 0);
+		assert_false(server.dev->listen.armed);
+		assert_false(vloop_dev_connected(server.dev));
+		assert_int_equal(atomic_load(&server.errors), 1);
+	}
+	assert_int_equal(process(&server), 0);
+	assert_true(vloop_dev_connected(server.dev));
+	close(client);
+	assert_int_equal(process(&server), 0);
+	assert_false(vloop_dev_connected(server.dev));
+	assert_true(server.dev->listen.armed);
+	server_close(&server);
+	assert_int_equal(count_fds(), fds);
+}
+
+/* An inherited socket that another process has shut down: no front-end can come. */
+static void test_socket_shut_down(void **state)
+{
+	struct server server;
+
+	(void)state;
+	server_open(&server, VLOOP_DISPATCH_LOOP, 0);
+	assert_int_equal(shutdown(server.dev->listen.fd, SHUT_RDWR), 0);
+	assert_int_equal(process(&server), -EINVAL);
+	server_close(&server);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -470,6 +532,8 @@ int main(void)
 		cmocka_unit_test(test_call_replaced), cmocka_unit_test(test_status_and_reset),
 		cmocka_unit_test(test_kick_kinds),    cmocka_unit_test(test_second_frontend),
 		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_socket_shut_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
