@@ -2,14 +2,63 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "output.h"
 #include "vloop.h"
 
+/* Bytes of the character at @text; 0: none (RFC 3629, 3: neither longer forms nor surrogates). */
+static size_t character_len(const unsigned char *text)
+{
+	static const uint32_t smallest[] = {0, 0, 0x80, 0x800, 0x10000};
+	size_t len = 1;
+	uint32_t c;
+
+	if (text[0] < 0x80)
+		return 1;
+	while (len < 5 && text[0] & (0x80 >> len))
+		len++;
+	if (len < 2 || len > 4)
+		return 0;
+	c = text[0] & (0x7fU >> len);
+	for (size_t i = 1; i < len; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		c = c << 6 | (text[i] & 0x3f);
+	}
+	return c < smallest[len] || c > 0x10ffff || (c >= 0xd800 && c <= 0xdfff) ? 0 : len;
+}
+
+struct json_object *out_string(const char *value)
+{
+	static const char replacement[] = "\xef\xbf\xbd"; /* U+FFFD */
+	const size_t size = strlen(value) * (sizeof(replacement) - 1);
+	char *text = malloc(size + 1);
+	struct json_object *string;
+	size_t n = 0;
+
+	if (!text)
+		return NULL;
+	while (*value) {
+		const size_t len = character_len((const unsigned char *)value);
+
+		if (len)
+			memcpy(text + n, value, len);
+		else
+			memcpy(text + n, replacement, sizeof(replacement) - 1);
+		n += len ? len : sizeof(replacement) - 1;
+		value += len ? len : 1;
+	}
+	text[n] = 0;
+	string = json_object_new_string(text);
+	free(text);
+	return string;
+}
+
 void out_text(struct json_object *object, const char *key, const char *value)
 {
-	json_object_object_add(object, key, value ? json_object_new_string(value) : NULL);
+	json_object_object_add(object, key, value ? out_string(value) : NULL);
 }
 
 void out_number(struct json_object *object, const char *key, uint64_t value)

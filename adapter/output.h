@@ -23,6 +23,12 @@ void out_print(struct json_object *object, bool json);
 int out_finish(int result);
 
 /*
+ * out_string() - @value as UTF-8, which JSON has to be (RFC 8259, 8.1): U+FFFD for each byte of a
+ * path or name that is none
+ */
+struct json_object *out_string(const char *value);
+
+/*
  * Add a member to @object. out_text() with NULL adds null. out_features() adds an array of
  * words, with the number of each bit that has no word.
  */

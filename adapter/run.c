@@ -416,11 +416,10 @@ static int print_check(const struct run *run)
 		out_text(object, "type", device->attach.type->name);
 		out_text(object, "socket", device->socket.text);
 		for (size_t j = 0; j < device->args.n; j++)
-			json_object_array_add(args, json_object_new_string(device->args.list[j]));
+			json_object_array_add(args, out_string(device->args.list[j]));
 		json_object_object_add(object, "options", args);
 		for (size_t j = 0; j < device->command.n; j++)
-			json_object_array_add(command,
-					      json_object_new_string(device->command.list[j]));
+			json_object_array_add(command, out_string(device->command.list[j]));
 		json_object_object_add(object, "command", command);
 		json_object_object_add(all, device->name, object);
 	}

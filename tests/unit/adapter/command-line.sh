@@ -35,14 +35,25 @@ full() {
 	[ $? -eq 1 ] && [ "$message" = "vloop: writing to the standard output: No space left on device" ]
 }
 
-echo 1..6
+# JSON is UTF-8 whatever bytes a path has (RFC 8259, 8.1).
+json_of_bytes() {
+	file=$(mktemp)
+	printf '[device d]\ntype = rng\nsocket = /run/\374ber/\303\274ber\ncommand = cat \377\n' >"$file"
+	json=$("$vloop" run --check --json "$file" | iconv -f UTF-8 -t UTF-8)
+	result=$?
+	rm -f "$file"
+	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
+}
+
+echo 1..7
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
 check "an option that there is not" fails 2 "^vloop list: unrecognized option '--nonsense'" list --nonsense
 check "output that cannot be written" full attach --help
+check "JSON of a path that is not UTF-8" json_of_bytes
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 6 - no module # SKIP it is loaded"
+	echo "ok 7 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi
