@@ -87,6 +87,21 @@ static int make_eventfds(struct session *session, const struct session_plan *pla
 }
 
 /*
+ * A write to one of the module's files never waits. Back-ends ask before each write where a file
+ * does not say so.
+ */
+static int mark_call_files(struct session *session)
+{
+	for (uint32_t i = 0; i < session->nqueues; i++) {
+		const int call = (int)session->queue[i].out_call;
+
+		if (call >= 0 && fcntl(call, F_SETFL, O_NONBLOCK) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
+/*
  * The pool is mapped for this call only: the kernel keeps the pages pinned without it, and
  * they would count as ours.
  */
@@ -122,6 +137,8 @@ int session_prepare(struct session *session, struct kdev *kdev, const struct ses
 		ret = make_eventfds(session, plan);
 	if (!ret)
 		ret = tell_kernel(session, kdev, plan);
+	if (!ret)
+		ret = mark_call_files(session);
 	if (ret)
 		session_free(session);
 	return ret;

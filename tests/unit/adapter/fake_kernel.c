@@ -37,6 +37,9 @@ static int play_session(struct fake_kernel *kernel, struct vlb_session *arg)
 		if (!(arg->flags & VLB_SESSION_CALL_EVENTFD))
 			queue[i].out_call = (uint32_t)eventfd(0, EFD_CLOEXEC);
 	}
+	if (kernel->call >= 0)
+		close(kernel->call);
+	kernel->call = dup((int)queue[0].out_call);
 	return 0;
 }
 
@@ -112,6 +115,7 @@ void fake_kernel_init(struct fake_kernel *kernel)
 		socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair), 0);
 	kernel->kdev = (struct kdev){.fd = pair[0], .call = call, .test = kernel};
 	kernel->events = pair[1];
+	kernel->call = -1;
 	kernel->features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD;
 }
 
@@ -119,6 +123,8 @@ void fake_kernel_free(struct fake_kernel *kernel)
 {
 	kdev_close(&kernel->kdev);
 	close(kernel->events);
+	if (kernel->call >= 0)
+		close(kernel->call);
 }
 
 void fake_event(struct fake_kernel *kernel, const struct vlb_event *event)

@@ -14,6 +14,7 @@
 /*
  * @step: called after each VLB_IOC_* has been carried out
  * @events: our end of the descriptor that the adapter reads
+ * @call: the call file of queue 0, in the last session
  * @fail_request, @fail_error: make this call fail, once
  * @features: VLB_F_*
  * @create, @answer, @stop_flags, @config_flags, @config: as last given
@@ -23,6 +24,7 @@ struct fake_kernel {
 	void (*step)(struct fake_kernel *kernel, unsigned long request);
 	void *test;
 	int events;
+	int call;
 	unsigned long fail_request;
 	int fail_error;
 	unsigned int sessions, starts, stops, removals, configs, answers;

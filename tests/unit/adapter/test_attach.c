@@ -188,6 +188,8 @@ static void test_plain(void **state)
 	assert_int_equal(stage.kernel.create.features & (1ULL << 30), 0);
 	assert_true(stage.kernel.create.features & (1ULL << 32));
 	assert_int_equal(stage.kernel.starts, 1);
+	/* What never waits says so. */
+	assert_true(fcntl(stage.kernel.call, F_GETFL) & O_NONBLOCK);
 	tear_down(&stage);
 	assert_int_equal(stage.backend[0].acked, (1ULL << 32) | BLK_MQ | (1ULL << 30));
 	assert_int_equal(stage.backend[0].seen[VHOST_USER_GET_VRING_BASE], 2);
