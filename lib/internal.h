@@ -175,6 +175,7 @@ struct vloop_queue {
 	 */
 	atomic_int call_fd;
 	atomic_bool call_off;
+	atomic_bool call_waits;	/* write(2) of it may wait, and is not to be tried when it would */
 
 	/* Thread. */
 	pthread_t thread;
@@ -320,6 +321,7 @@ void queue_set_kick(struct vloop_queue *queue, int fd);
 int queue_set_call(struct vloop_queue *queue, int fd);
 int queue_kicked(struct vloop_queue *queue);
 void queue_signal(struct vloop_queue *queue);
+void queue_signal_error(struct vloop_queue *queue);
 int queue_fail(struct vloop_queue *queue, int error);
 void queue_forget(struct vloop_queue *queue);
 

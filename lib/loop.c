@@ -99,10 +99,7 @@ static void run_deferred(struct vloop_dev *dev)
 				queue_fail(queue, r);
 		}
 		if (atomic_load(&queue->error)) {
-			static const uint64_t one = 1;
-
-			if (queue->err_fd >= 0 && write(queue->err_fd, &one, sizeof(one)) < 0)
-				dev_debug(dev, "queue %u: cannot signal the error", i);
+			queue_signal_error(queue);
 			close_it = true;
 		}
 	}

@@ -103,17 +103,43 @@ void queue_set_kick(struct vloop_queue *queue, int fd)
 }
 
 /*
+ * Write to an eventfd of the front-end. With @waits the file may be one whose write waits: O_NONBLOCK is
+ * not ours to set, since it would hold for the front-end too, which may read the file and rely on
+ * waiting. A file that is full has a signal that was not taken yet, and needs no other.
+ *
+ * What is left is a front-end that fills its file between the two calls, or makes it wait after it
+ * was handed over: it stops its own queue. release_call() ends that for a queue with a thread.
+ */
+static void signal_file(int fd, bool waits)
+{
+	static const uint64_t one = 1;
+	struct pollfd file = { .fd = fd, .events = POLLOUT };
+	ssize_t n;
+
+	if (waits && (poll(&file, 1, 0) <= 0 || !(file.revents & POLLOUT)))
+		return;
+	do
+		n = write(fd, &one, sizeof(one));
+	while (n < 0 && errno == EINTR);
+}
+
+/*
  * Replace the call descriptor, also while the queue runs: front-ends do that when the driver masks
  * its interrupt. @fd -1: no calls. It belongs to the queue afterwards.
  */
 int queue_set_call(struct vloop_queue *queue, int fd)
 {
 	int old = atomic_load(&queue->call_fd);
+	bool waits;
 
 	if (fd < 0) {
 		atomic_store(&queue->call_off, true);
 		return 0;
 	}
+	waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	/* Until the file has been replaced, what suits both. */
+	if (waits)
+		atomic_store(&queue->call_waits, true);
 	if (old < 0) {
 		atomic_store(&queue->call_fd, fd);
 	} else {
@@ -123,24 +149,27 @@ int queue_set_call(struct vloop_queue *queue, int fd)
 		if (r < 0)
 			return r;
 	}
+	atomic_store(&queue->call_waits, waits);
 	atomic_store(&queue->call_off, false);
 	/* What was published meanwhile, or by a predecessor that died before its signal. */
-	queue_signal(queue);
+	signal_file(atomic_load(&queue->call_fd), true);
 	return 0;
 }
 
 /* A call that cannot be delivered is the front-end's affair. */
 void queue_signal(struct vloop_queue *queue)
 {
-	static const uint64_t one = 1;
 	int fd = atomic_load_explicit(&queue->call_fd, memory_order_relaxed);
-	ssize_t n;
 
 	if (fd < 0 || atomic_load_explicit(&queue->call_off, memory_order_relaxed))
 		return;
-	do
-		n = write(fd, &one, sizeof(one));
-	while (n < 0 && errno == EINTR);
+	signal_file(fd, atomic_load_explicit(&queue->call_waits, memory_order_relaxed));
+}
+
+void queue_signal_error(struct vloop_queue *queue)
+{
+	if (queue->err_fd >= 0)
+		signal_file(queue->err_fd, true);
 }
 
 static void *thread_main(void *arg)
@@ -232,6 +261,22 @@ static int start_thread(struct vloop_queue *queue)
 }
 
 /*
+ * The thread may wait in write(2) of the call descriptor, against a front-end that filled it after
+ * all: taking what it wrote wakes the thread. Nobody else has an eventfd full.
+ */
+static void release_call(struct vloop_queue *queue)
+{
+	struct pollfd call = { .fd = atomic_load(&queue->call_fd), .events = POLLOUT };
+	uint64_t count;
+	struct iovec iov = { &count, sizeof(count) };
+
+	if (call.fd >= 0 && poll(&call, 1, 0) == 0 &&
+	    preadv2(call.fd, &iov, 1, -1, RWF_NOWAIT) > 0)
+		dev_debug(queue->dev, "queue %u: the front-end had filled its call descriptor",
+			  queue->index);
+}
+
+/*
  * The thread may sleep in read(2) of the kick descriptor, so a kick wakes it. The front-end has that
  * descriptor too and could take the kick away: it is repeated until the thread has ended.
  */
@@ -259,6 +304,8 @@ static void stop_thread(struct vloop_queue *queue)
 			until.tv_sec++;
 		}
 		r = pthread_timedjoin_np(queue->thread, NULL, &until);
+		if (r == ETIMEDOUT)
+			release_call(queue);
 	} while (r == ETIMEDOUT);
 	queue->have_thread = false;
 	close(queue->wait_fd);

@@ -463,6 +463,82 @@ static void test_once(void **state)
 	assert_int_equal(rmdir(server.dir), 0);
 }
 
+/* A request of which no call tells. */
+static void request_without_call(struct frontend *fe)
+{
+	struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
+	uint32_t id, len;
+
+	assert_int_not_equal(driver_add(&fe->driver[0], &buffer, 1, false), -1);
+	driver_publish(&fe->driver[0]);
+	frontend_kick(fe, 0);
+	while (!driver_used(&fe->driver[0], &id, &len))
+		usleep(1000);
+	assert_int_equal(len, 10);
+}
+
+static void fill(int fd)
+{
+	const uint64_t most = UINT64_MAX - 1;
+
+	assert_int_equal(write(fd, &most, sizeof(most)), sizeof(most));
+}
+
+static void empty(int fd)
+{
+	uint64_t count;
+
+	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
+}
+
+/* A call descriptor that takes no more and would wait: no one waits, and it is not lost later. */
+static void test_call_full(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct server server;
+		struct frontend fe;
+		uint32_t base;
+
+		server_start(&server, dispatches[i], 0);
+		begin(&fe, &server, BASIC);
+		assert_int_equal(fcntl(fe.call_fd[0], F_GETFL) & O_NONBLOCK, 0);
+		fill(fe.call_fd[0]);
+		frontend_start_queue(&fe, 0, 16);
+		request_without_call(&fe);
+		base = frontend_stop_queue(&fe, 0);
+		assert_int_equal(base, 1);
+		empty(fe.call_fd[0]);
+		frontend_resume_queue(&fe, 0, base);
+		check_data(&fe, 0, 20);
+		frontend_close(&fe);
+		server_stop(&server);
+		assert_int_equal(atomic_load(&server.errors), 0);
+	}
+}
+
+/* The same behind the library's back: a thread that waits for the front-end can be stopped. */
+static void test_call_filled_later(void **state)
+{
+	struct server server;
+	struct frontend fe;
+
+	(void)state;
+	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
+	begin(&fe, &server, BASIC);
+	assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, O_NONBLOCK), 0);
+	frontend_start_queue(&fe, 0, 16);
+	check_data(&fe, 0, 20);
+	assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, 0), 0);
+	fill(fe.call_fd[0]);
+	request_without_call(&fe);
+	assert_int_equal(frontend_stop_queue(&fe, 0), 2);
+	frontend_close(&fe);
+	frontend_check(server.path);
+	server_stop(&server);
+	assert_int_equal(atomic_load(&server.errors), 0);
+}
+
 static void wait_for_work(const struct server *server)
 {
 	struct pollfd fd = { .fd = vloop_dev_fd(server->dev), .events = POLLIN };
@@ -532,6 +608,8 @@ int main(void)
 		cmocka_unit_test(test_call_replaced), cmocka_unit_test(test_status_and_reset),
 		cmocka_unit_test(test_kick_kinds),    cmocka_unit_test(test_second_frontend),
 		cmocka_unit_test(test_once),
+		cmocka_unit_test(test_call_full),
+		cmocka_unit_test(test_call_filled_later),
 		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_socket_shut_down),
 	};
