@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "output.h"
+#include "streams.h"
 #include "vloop.h"
 
 static const struct subcommand *const subcommands[] = {
@@ -52,6 +53,9 @@ static int run(const struct subcommand *sub, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* Nobody can be told. */
+	if (vl_open_streams())
+		return EXIT_FAIL;
 	msg_setup(false);
 	if (argc < 2)
 		return usage_error(NULL, "no subcommand given");

@@ -18,6 +18,7 @@
 #include "internal.h"
 #include "log.h"
 #include "parse.h"
+#include "streams.h"
 
 /* Above what struct vloop_program leaves to the programs. */
 enum {
@@ -159,8 +160,11 @@ int vloop_program_parse(const struct vloop_program *program, int argc, char **ar
 	struct vloop_args args = { .size = sizeof(args), .fd = -1 };
 	struct option *options;
 	char letters[2 * 64 + 2];
-	int val, r = 0;
+	int val, r;
 
+	r = vl_open_streams();
+	if (r < 0)
+		return r;
 	vl_log_init(program->name, VL_LOG_INFO);
 	if (program->size < sizeof(*program) || ret_args->size < sizeof(args))
 		return -EINVAL;

@@ -327,6 +327,35 @@ static void test_stale_socket(void **state)
 }
 
 /* What a program prints, and its exit status. */
+/* Standard streams that are closed stay apart from the files that the program opens. */
+static void test_closed_streams(void **state)
+{
+	const char *program = getenv("VLOOP_RNG");
+	char fd[64], target[64];
+	pid_t pid = fork();
+
+	(void)state;
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		for (int i = 0; i < 3; i++)
+			close(i);
+		execl(program, program, socket_option, "--source=/dev/urandom", NULL);
+		_exit(127);
+	}
+	frontend_check(path);
+	for (int i = 0; i < 3; i++) {
+		ssize_t n;
+
+		snprintf(fd, sizeof(fd), "/proc/%d/fd/%d", pid, i);
+		n = readlink(fd, target, sizeof(target) - 1);
+		assert_true(n > 0);
+		target[n] = '\0';
+		assert_string_equal(target, "/dev/null");
+	}
+	end(pid);
+}
+
 static int output_of(const char *const *args, char *buf, size_t size)
 {
 	size_t len = 0;
@@ -385,7 +414,8 @@ int main(void)
 		TEST(test_getrandom), TEST(test_file),	 TEST(test_fifo),
 		TEST(test_limit),     TEST(test_period), TEST(test_null),
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
-		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_options),
+		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_closed_streams),
+		TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
