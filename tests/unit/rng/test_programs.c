@@ -183,8 +183,8 @@ static void test_fifo(void **state)
 	assert_int_equal(frontend_wait_used(&fe, 0, &id), 6);
 	assert_memory_equal(frontend_data(&fe, 0), "abcdef", 6);
 	frontend_close(&fe);
-	close(fd);
 	end(pid);
+	close(fd);
 }
 
 /* A front-end that calls an event descriptor what is none, and hangs up, harms nobody but itself. */
