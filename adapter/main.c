@@ -61,11 +61,11 @@ int main(int argc, char **argv)
 		return usage_error(NULL, "no subcommand given");
 	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
 		print_help();
-		return EXIT_OK;
+		return out_finish(EXIT_OK);
 	}
 	if (!strcmp(argv[1], "--version")) {
 		printf("vloop %s\n", VLOOP_VERSION);
-		return EXIT_OK;
+		return out_finish(EXIT_OK);
 	}
 	for (size_t i = 0; i < NSUBCOMMANDS; i++)
 		if (!strcmp(argv[1], subcommands[i]->name))

@@ -53,6 +53,16 @@ void supervise_notify(const char *format, ...)
 	close(fd);
 }
 
+/* The device is there in any case. */
+static int finish_report(void)
+{
+	if (!fflush(stdout) && !ferror(stdout))
+		return EXIT_OK;
+	msg_warn("the device is up, but its name could not be written to the standard output: %s",
+		 strerror(errno));
+	return EXIT_FAIL;
+}
+
 /* The parent ends as its child says: with the device on stdout, or with the child's exit code. */
 static void __attribute__((noreturn)) wait_for_child(pid_t child, int fd)
 {
@@ -68,9 +78,8 @@ static void __attribute__((noreturn)) wait_for_child(pid_t child, int fd)
 			break;
 	}
 	if (len) {
-		if (fwrite(text, 1, len, stdout) != len || fflush(stdout))
-			_exit(EXIT_FAIL);
-		_exit(EXIT_OK);
+		fwrite(text, 1, len, stdout);
+		_exit(finish_report());
 	}
 	if (waitpid(child, &status, 0) == child && WIFEXITED(status) && WEXITSTATUS(status))
 		_exit(WEXITSTATUS(status));
@@ -126,10 +135,9 @@ static void leave_terminal(void)
 void supervise_report(int result_fd, const char *line)
 {
 	if (result_fd < 0) {
-		/* Whoever closed our stdout does not want to know. */
 		signal(SIGPIPE, SIG_IGN);
 		printf("%s\n", line);
-		fflush(stdout);
+		finish_report();
 		return;
 	}
 	leave_terminal();

@@ -82,6 +82,17 @@ static void print_capabilities(const struct vloop_program *program)
 	printf("\n}\n");
 }
 
+/* Return: 1, when what was asked for has been printed; negative errno. */
+static int printed(const struct vloop_program *program)
+{
+	int r = fflush(stdout) || ferror(stdout) ? -errno : 0;
+
+	if (r == 0)
+		return 1;
+	vloop_program_error(program, "writing to the standard output: %s", strerror(-r));
+	return r;
+}
+
 /* The program's options and the common ones, ended by a zero entry; and their letters. */
 static struct option *all_options(const struct vloop_program *program, char *letters)
 {
@@ -139,14 +150,14 @@ static int one_option(const struct vloop_program *program, int val, struct vloop
 		return 0;
 	case OPT_PRINT_CAPABILITIES:
 		print_capabilities(program);
-		return 1;
+		return printed(program);
 	case 'h':
 		print_help(program);
-		return 1;
+		return printed(program);
 	case 'V':
 		printf("%s %s\n", program->name,
 		       program->version ? program->version : vloop_version());
-		return 1;
+		return printed(program);
 	case '?':
 		return -EINVAL;
 	default:

@@ -35,6 +35,11 @@ full() {
 	[ $? -eq 1 ] && [ "$message" = "vloop: writing to the standard output: No space left on device" ]
 }
 
+fails_closed() {
+	message=$("$vloop" --version 2>&1 >&-)
+	[ $? -eq 1 ] && [ "$message" = "vloop: writing to the standard output: Bad file descriptor" ]
+}
+
 # JSON is UTF-8 whatever bytes a path has (RFC 8259, 8.1).
 json_of_bytes() {
 	file=$(mktemp)
@@ -45,15 +50,18 @@ json_of_bytes() {
 	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
 }
 
-echo 1..7
+echo 1..10
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
 check "an option that there is not" fails 2 "^vloop list: unrecognized option '--nonsense'" list --nonsense
 check "output that cannot be written" full attach --help
+check "help that cannot be written" full --help
+check "a version that cannot be written" full --version
+check "no standard output" fails_closed
 check "JSON of a path that is not UTF-8" json_of_bytes
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 7 - no module # SKIP it is loaded"
+	echo "ok 10 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
-/* vloop attach --background: who waits for the device, and what becomes of it when that is ended. */
+/* vloop attach --background: who waits for the device, and what becomes of it when that is ended.
+ */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,8 +22,8 @@
 #define PATIENCE_S 10
 
 /*
- * The two processes: the one that waits is this function's child, and writes to @out; the one in the
- * background tells @tell what it sees. With @device it reports one.
+ * The two processes: the one that waits is this function's child, and writes to @out; the one in
+ * the background tells @tell what it sees. With @device it reports one.
  */
 static pid_t start(int out, int tell, const char *device)
 {
@@ -96,11 +98,32 @@ static void test_up(void **state)
 	close(tell[1]);
 }
 
+/* A full disk behind the output: the device is there all the same. */
+static void test_not_told(void **state)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), tell[2], status;
+	pid_t pid;
+
+	(void)state;
+	assert_true(full >= 0);
+	assert_int_equal(pipe(tell), 0);
+	pid = start(full, tell[1], "/dev/vda");
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 1);
+	assert_int_equal(next(tell[0]), 'r');
+	assert_int_equal(next(tell[0]), '-');
+	close(full);
+	close(tell[0]);
+	close(tell[1]);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_up),
+		cmocka_unit_test(test_not_told),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);

@@ -406,6 +406,23 @@ static void test_options(void **state)
 	assert_int_equal(OUTPUT("--socket-path=/no/such/directory/sock"), 1);
 }
 
+/* What was asked for did not arrive: that is an error. */
+static void test_full_output(void **state)
+{
+	static const char *const options[] = { "--help", "--version", "--print-capabilities" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		int full = open("/dev/full", O_WRONLY | O_CLOEXEC);
+
+		assert_true(full >= 0);
+		assert_int_equal(
+			wait_for_end(run("VLOOP_RNG", (const char *const[]){ options[i], NULL }, full)),
+			1);
+		close(full);
+	}
+}
+
 #define TEST(name) { #name, name, make_dir, remove_dir, NULL }
 
 int main(void)
@@ -415,6 +432,7 @@ int main(void)
 		TEST(test_limit),     TEST(test_period), TEST(test_null),
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
 		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_closed_streams),
+		TEST(test_full_output),
 		TEST(test_options),
 	};
 
