@@ -138,6 +138,10 @@ static int one_option(const struct vloop_program *program, int val, struct vloop
 {
 	switch (val) {
 	case OPT_SOCKET_PATH:
+		if (!*optarg) {
+			vloop_program_error(program, "--socket-path: the path is empty");
+			return -EINVAL;
+		}
 		args->socket_path = optarg;
 		return 0;
 	case OPT_FD:
@@ -159,6 +163,8 @@ static int one_option(const struct vloop_program *program, int val, struct vloop
 		       program->version ? program->version : vloop_version());
 		return printed(program);
 	case '?':
+		/* getopt_long(3) has said what is wrong. */
+		vloop_program_error(program, "see --help");
 		return -EINVAL;
 	default:
 		return program->option ? program->option(user, val, optarg) : -EINVAL;
@@ -193,7 +199,9 @@ int vloop_program_parse(const struct vloop_program *program, int argc, char **ar
 		return -EINVAL;
 	}
 	if (!args.socket_path == (args.fd < 0)) {
-		vloop_program_error(program, "one of --socket-path and --fd is needed; see --help");
+		vloop_program_error(program, "%s; see --help",
+				    args.socket_path ? "only one of --socket-path and --fd can be given"
+						     : "one of --socket-path and --fd is needed");
 		return -EINVAL;
 	}
 	*ret_args = args;
@@ -240,6 +248,20 @@ static int watch_signals(struct vloop_dev *dev, sigset_t *before)
 	return fd;
 }
 
+static const char *why_not(int error)
+{
+	switch (error) {
+	case -EADDRINUSE:
+		return "another program listens there";
+	case -EEXIST:
+		return "something that is not a socket is there; remove it, or choose another path";
+	case -ENAMETOOLONG:
+		return "the path of a socket has at most 107 bytes";
+	default:
+		return strerror(-error);
+	}
+}
+
 static int open_socket(const struct vloop_program *program, const struct vloop_args *args,
 		       struct vloop_dev *dev)
 {
@@ -247,12 +269,9 @@ static int open_socket(const struct vloop_program *program, const struct vloop_a
 
 	if (args->socket_path) {
 		r = vloop_dev_listen(dev, args->socket_path);
-		if (r == -EADDRINUSE)
-			vloop_program_error(program, "%s: another program listens there",
-					    args->socket_path);
-		else if (r < 0)
+		if (r < 0)
 			vloop_program_error(program, "%s: cannot listen: %s", args->socket_path,
-					    strerror(-r));
+					    why_not(r));
 		return r;
 	}
 	r = vloop_dev_take_fd(dev, args->fd);

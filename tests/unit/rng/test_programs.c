@@ -392,10 +392,18 @@ static void test_options(void **state)
 	assert_string_equal(out,
 			    "vloop-rng: one of --socket-path and --fd is needed; see --help\n");
 	assert_int_equal(OUTPUT(socket_option, "--fd=3"), 1);
+	assert_string_equal(
+		out,
+		"vloop-rng: only one of --socket-path and --fd can be given; see --help\n");
+	assert_int_equal(OUTPUT("--socket-path="), 1);
+	assert_string_equal(out, "vloop-rng: --socket-path: the path is empty\n");
+	assert_int_equal(OUTPUT("--socket-path=/dev/null"), 1);
+	assert_non_null(strstr(out, "something that is not a socket is there"));
 	assert_int_equal(OUTPUT("--fd=x"), 1);
 	assert_string_equal(out, "vloop-rng: --fd: not a descriptor number: x\n");
 	assert_int_equal(OUTPUT("--fd=999"), 1);
 	assert_int_equal(OUTPUT("--no-such-option"), 1);
+	assert_non_null(strstr(out, "vloop-rng: see --help\n"));
 	assert_int_equal(OUTPUT(socket_option, "extra"), 1);
 	assert_string_equal(out, "vloop-rng: unexpected argument: extra\n");
 	assert_int_equal(OUTPUT(socket_option, "--max-bytes=0"), 1);
