@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
@@ -226,16 +227,19 @@ static const struct vloop_dev_ops ops = {
 
 static int open_source(struct rng *rng)
 {
+	struct stat st;
+	int r;
+
 	if (!rng->source)
 		return 0;
 	rng->source_fd = open(rng->source, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-	if (rng->source_fd < 0) {
-		int r = -errno;
-
+	r = rng->source_fd < 0 || fstat(rng->source_fd, &st) ? -errno : 0;
+	/* It can be opened, and not read. */
+	if (r == 0 && S_ISDIR(st.st_mode))
+		r = -EISDIR;
+	if (r < 0)
 		vloop_program_error(&program, "%s: %s", rng->source, strerror(-r));
-		return r;
-	}
-	return 0;
+	return r;
 }
 
 static int start_timer(struct rng *rng)
