@@ -324,6 +324,8 @@ int attach_parse(int argc, char **argv, struct attach_options *ret_options)
 		ret_options->socket = argv[optind + 1];
 	else if (ret_options->fd < 0 || argc - optind != 1)
 		return usage_error("attach", "expected TYPE and SOCKET, or TYPE and --fd");
+	if (ret_options->socket && !*ret_options->socket)
+		return usage_error("attach", "SOCKET is empty");
 	if (ret_options->fd >= 0) {
 		/* There is no way back to a peer that is known by a descriptor only. */
 		if (policy_given && ret_options->policy != ON_DISCONNECT_REMOVE)

@@ -173,7 +173,7 @@ enum vloop_exit attach_learn(struct attach *attach)
 		ret = backend_negotiate(&attach->backend);
 	if (ret) {
 		msg_error("%s: %s", attach_source(attach), attach->backend.problem);
-		return EXIT_BACKEND;
+		return backend_connect_error(ret);
 	}
 	result = check_features(attach);
 	if (result)

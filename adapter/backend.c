@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "backend.h"
@@ -28,6 +29,13 @@ void backend_init(struct backend *backend, int timeout_ms, int hurry_fd)
 		.sock = -1, .channel = -1, .timeout_ms = timeout_ms, .hurry_fd = hurry_fd};
 }
 
+static bool is_socket(const char *path)
+{
+	struct stat st;
+
+	return !stat(path, &st) && S_ISSOCK(st.st_mode);
+}
+
 int backend_connect(struct backend *backend, const char *path)
 {
 	int fd = vl_sock_connect(path);
@@ -36,7 +44,13 @@ int backend_connect(struct backend *backend, const char *path)
 	case -ENOENT:
 		return problem(backend, fd, "there is no such socket; is the back-end running?");
 	case -ECONNREFUSED:
-		return problem(backend, fd, "nobody listens there; is the back-end running?");
+		return problem(backend, fd, "%s; is the back-end running?",
+			       is_socket(path) ? "nobody listens there" : "that is not a socket");
+	case -EACCES:
+	case -EPERM:
+		return problem(backend, fd,
+			       "no permission to connect; be root, or get write permission "
+			       "for the socket and search permission for its directories");
 	case -EAGAIN:
 		return problem(backend, fd,
 			       "the back-end does not take the connection; it serves "
@@ -49,6 +63,11 @@ int backend_connect(struct backend *backend, const char *path)
 	}
 	backend_adopt(backend, fd);
 	return 0;
+}
+
+enum vloop_exit backend_connect_error(int error)
+{
+	return error == -EACCES || error == -EPERM ? EXIT_RIGHTS : EXIT_BACKEND;
 }
 
 void backend_adopt(struct backend *backend, int sock)

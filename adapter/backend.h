@@ -84,6 +84,9 @@ void backend_init(struct backend *backend, int timeout_ms, int hurry_fd);
 /* backend_connect() - 0, or what connect() says; @problem is set */
 int backend_connect(struct backend *backend, const char *path);
 
+/* backend_connect_error() - the exit code for such an error */
+enum vloop_exit backend_connect_error(int error);
+
 /* backend_adopt() - use a connected socket; takes it over */
 void backend_adopt(struct backend *backend, int sock);
 void backend_close(struct backend *backend);

@@ -60,7 +60,7 @@ static int probe(const char *path, const struct vloop_type *type, bool json, int
 	if (ret) {
 		msg_error("%s: %s", path, backend.problem);
 		backend_close(&backend);
-		return EXIT_BACKEND;
+		return backend_connect_error(ret);
 	}
 	object = json_object_new_object();
 	out_text(object, "socket", path);
@@ -96,6 +96,8 @@ static int run_probe(int argc, char **argv)
 	}
 	if (argc - optind < 1 || argc - optind > 2)
 		return usage_error("probe", "expected SOCKET and perhaps TYPE");
+	if (!*argv[optind])
+		return usage_error("probe", "SOCKET is empty");
 	if (argc - optind == 2) {
 		type = type_by_name(argv[optind + 1]);
 		if (!type || type->refused)

@@ -376,6 +376,8 @@ static void test_connect_errors(void **state)
 	backend_init(&backend, 1000, -1);
 	assert_int_equal(backend_connect(&backend, "/nonexistent/socket"), -ENOENT);
 	assert_non_null(strstr(backend.problem, "no such socket"));
+	assert_int_equal(backend_connect(&backend, "/dev/null"), -ECONNREFUSED);
+	assert_non_null(strstr(backend.problem, "not a socket"));
 	memset(path, 'x', sizeof(path) - 1);
 	path[sizeof(path) - 1] = 0;
 	assert_int_equal(backend_connect(&backend, path), -ENAMETOOLONG);
