@@ -346,7 +346,7 @@ static void default_directory(const char *file, char *ret_path, size_t size)
 
 static enum vloop_exit read_file(const char *path, char **ret_text, size_t *ret_len)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	char *text = malloc(RUN_FILE_MAX + 1);
 	ssize_t n = 1;
 	size_t len = 0;

@@ -40,6 +40,11 @@ fails_closed() {
 	[ $? -eq 1 ] && [ "$message" = "vloop: writing to the standard output: Bad file descriptor" ]
 }
 
+late_file() {
+	{ sleep 0.2 && printf '[device d]\ntype = rng\nsocket = /run/s\n'; } |
+		"$vloop" run --check /dev/stdin | grep -q 'socket: /run/s'
+}
+
 # Root without capabilities is bound by the rights of a directory, too.
 forbidden() {
 	directory=$(mktemp -d)
@@ -62,7 +67,7 @@ json_of_bytes() {
 	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
 }
 
-echo 1..13
+echo 1..14
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
@@ -71,12 +76,13 @@ check "output that cannot be written" full attach --help
 check "help that cannot be written" full --help
 check "a version that cannot be written" full --version
 check "no standard output" fails_closed
+check "a file that comes late through a pipe" late_file
 check "a socket without a name" fails 2 "SOCKET is empty" probe ""
 check "the same to be attached" fails 2 "SOCKET is empty" attach rng ""
 check "a socket that may not be used" forbidden
 check "JSON of a path that is not UTF-8" json_of_bytes
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 13 - no module # SKIP it is loaded"
+	echo "ok 14 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi
