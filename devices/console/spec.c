@@ -150,9 +150,9 @@ int spec_read_file(const char *path, struct port_spec *specs, unsigned int max, 
 		}
 	}
 	if (r == 0 && ferror(file)) {
+		r = -errno;
 		*ret_line = 0;
-		*ret_problem = "cannot be read";
-		r = -EIO;
+		*ret_problem = strerror(-r);
 	}
 	fclose(file);
 	*ret_n = n;

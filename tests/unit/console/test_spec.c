@@ -138,6 +138,9 @@ static void test_file(void **state)
 	text[sizeof(text) - 1] = 0;
 	assert_int_equal(read_text(text, specs, 2, &n, &line), -EINVAL);
 	assert_int_equal(line, 1);
+	assert_int_equal(spec_read_file("/", specs, 2, &n, &line, &problem), -EISDIR);
+	assert_int_equal(line, 0);
+	assert_string_equal(problem, strerror(EISDIR));
 	assert_int_equal(spec_read_file("/no/such/file", specs, 2, &n, &line, &problem), -ENOENT);
 	assert_int_equal(line, 0);
 }
