@@ -343,7 +343,10 @@ int port_open(struct port *port, const struct port_spec *spec)
 	port->in_len = 0;
 	if (port->end.kind == END_PTY) {
 		printf("%s: %s\n", name(port), port->end.slave);
-		fflush(stdout);
+		if (fflush(stdout))
+			vloop_program_error(&console_program,
+					    "%s: writing %s to the standard output: %s",
+					    name(port), port->end.slave, strerror(errno));
 	}
 	return 0;
 }

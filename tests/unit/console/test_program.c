@@ -363,6 +363,36 @@ static void test_stdio_hangup(void **state)
 	assert_int_equal(console_wait(pid), EXIT_FAILURE);
 }
 
+/* Who does not find the name of the pseudo terminal on the standard output finds it in the log. */
+static void test_pty_not_printed(void **state)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), log[2];
+	char text[512];
+	struct frontend fe;
+	pid_t pid;
+
+	(void)state;
+	assert_true(full >= 0);
+	assert_int_equal(pipe2(log, O_CLOEXEC), 0);
+	pid = fork();
+	assert_true(pid >= 0);
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		dup2(full, STDOUT_FILENO);
+		dup2(log[1], STDERR_FILENO);
+		execl(getenv("VLOOP_CONSOLE"), "vloop-console", console_socket_option, "--pty",
+		      NULL);
+		_exit(127);
+	}
+	close(full);
+	close(log[1]);
+	console_begin(&fe, 0, 2);
+	frontend_close(&fe);
+	console_end(pid);
+	console_read(log[0], text, sizeof(text));
+	assert_non_null(strstr(text, "vloop-console: console: writing /dev/pts/"));
+}
+
 /* ---- what is somebody else's */
 
 /* Another program has taken the paths over: they are not removed at the end. */
@@ -470,8 +500,8 @@ int main(void)
 		CONSOLE_TEST(test_malformed),	    CONSOLE_TEST(test_absent),
 		CONSOLE_TEST(test_emergency_write), CONSOLE_TEST(test_size),
 		CONSOLE_TEST(test_left_unread),	    CONSOLE_TEST(test_stdio_files),
-		CONSOLE_TEST(test_stdio_hangup),    CONSOLE_TEST(test_paths_of_others),
-		CONSOLE_TEST(test_options),
+		CONSOLE_TEST(test_stdio_hangup),    CONSOLE_TEST(test_pty_not_printed),
+		CONSOLE_TEST(test_paths_of_others), CONSOLE_TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
