@@ -64,7 +64,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..18
+echo 1..19
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -127,6 +127,11 @@ result "standard error"
 result "files in /results stay"
 grep -q 'Linux version' "$work/results/dmesg.txt"
 result "dmesg.txt is saved"
+grep -q kvm-clock "$work/results/dmesg.txt" ||
+	awk -v khz="$(python3 "$here/tsc_khz.py")" '
+		/tsc: Detected/ { off = $(NF - 2) * 1000 - khz; ok = off * off < khz * khz / 10000 }
+		END { exit khz && !ok }' "$work/results/dmesg.txt"
+result "the guest's clock runs as fast as ours"
 
 vm_run -- sh -c 'touch /src/selftest-was-here'
 [[ $status != 0 && ! -e $here/../../selftest-was-here ]]

@@ -122,6 +122,15 @@ uml_command() {
 		printk.devkmsg=on panic=-1 vm.uml "${opt_append[@]}")
 }
 
+# The rate of the TSC, on the kernel command line. Where CPUs of the host are short the kernel measures
+# it wrongly; then its clock runs up to eight times as fast as ours, and every limit is over too early.
+tsc_argument() {
+	local khz
+
+	khz=$(python3 "$VM_DIR/tsc_khz.py" 2>/dev/null) || return 0
+	[[ -z $khz ]] || printf ' tsc_early_khz=%s' "$khz"
+}
+
 # Fills the array "machine" for QEMU. Nehalem, because an emulated "rep movsb" is slow and
 # newer CPU models make the guest use it for every copy; rdrand has random numbers ready from the
 # start, so that getrandom() neither waits nor has the kernel patch itself half a minute later.
@@ -137,6 +146,7 @@ qemu_command() {
 		machine+=(-accel kvm -smp "$opt_cpus" -cpu host)
 	else
 		machine+=(-accel "tcg,thread=multi,tb-size=512" -smp "$opt_cpus" -cpu "Nehalem,+rdrand")
+		kernel_args+=$(tsc_argument)
 	fi
 	[[ $opt_accel == kvm ]] ||
 		kernel_args+=" mitigations=off nopti no_timer_check tsc=reliable"
