@@ -64,7 +64,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..19
+echo 1..20
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -108,6 +108,14 @@ mirror >"$work/out"
 	echo 'deb [arch=amd64 trusted=no] https://line.example/debian trixie main' >"$work/apt/sources.list" &&
 	mirror >"$work/out" && [[ $(<"$work/out") == https://line.example/debian ]]
 result "the mirror is found in apt's configuration"
+
+# shellcheck disable=SC2016
+security() {
+	VLOOP_MIRROR=$1 bash -c '. "$0/lib/common.sh"; . "$0/lib/apt.sh"; security_mirror "$1"' \
+		"$here" "$work/apt"
+}
+[[ $(security "") == http://security.example/debian-security && -z $(security http://m.example) ]]
+result "and so is that of security updates"
 
 "$here/vm" build-module "$kernel" "$work/vmbreak" >"$work/out" 2>"$work/err"
 [[ $? == 0 && -f $(<"$work/out") ]]

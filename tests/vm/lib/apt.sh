@@ -60,6 +60,18 @@ debian_mirror() {
 	die "no Debian mirror in apt's configuration; name one with VLOOP_MIRROR=URI"
 }
 
+# Where released suites get their security updates from, or nothing. A mirror that is named by hand
+# says nothing about them.
+security_mirror() {
+	local uri suites
+
+	[[ ${VLOOP_MIRROR:-} ]] || while read -r uri suites; do
+		[[ $suites == *-security* ]] || continue
+		printf '%s\n' "$uri"
+		return
+	done < <(configured_sources "$1")
+}
+
 # apt_in SUITE PROGRAM ARG...: apt-get or apt-cache on the suite's private state.
 apt_in() {
 	local dir=$CACHE/apt/$1 program=$2
@@ -76,13 +88,21 @@ apt_in() {
 		"$@"
 }
 
-source_line() {
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror
+# The suite as a machine of a user has it: with security updates, once it is released.
+source_lines() {
+	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror security
 
 	[[ -r $keyring ]] || keyring=${keyring%.gpg}.pgp
 	[[ -r $keyring ]] || die "missing on this machine: package debian-archive-keyring"
 	mirror=$(debian_mirror /etc/apt) || exit
 	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1"
+	case $1 in
+	bookworm | trixie) ;;
+	*) return ;;
+	esac
+	security=$(security_mirror /etc/apt)
+	[[ -z $security ]] ||
+		printf 'deb [arch=amd64 signed-by=%s] %s %s-security main\n' "$keyring" "$security" "$1"
 }
 
 # Fetches the suite's package lists, once per run.
@@ -93,7 +113,7 @@ refresh_suite() {
 	[[ ${refreshed_suites[$suite]:-} ]] && return
 	mkdir -p "$dir/lists/partial" "$dir/cache/archives/partial"
 	: >"$dir/status"
-	source_line "$suite" >"$dir/sources.list"
+	source_lines "$suite" >"$dir/sources.list"
 	say "reading the package lists of $suite"
 	apt_in "$suite" apt-get update >"$dir/update.log" 2>&1 ||
 		{ tail -n 5 "$dir/update.log" >&2; die "apt cannot read $suite from the mirror"; }

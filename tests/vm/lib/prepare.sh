@@ -62,7 +62,7 @@ root_key() {
 
 # Writes a Debian tree as a tar file: bootstrap NAME SUITE TARFILE LOGFILE.
 bootstrap() {
-	local name=$1 suite=$2 tar=$3 log=$4 options=$4.apt filter source
+	local name=$1 suite=$2 tar=$3 log=$4 options=$4.apt filter sources
 
 	need_programs mmdebstrap apt-get
 	if ((EUID != 0)); then
@@ -70,7 +70,7 @@ bootstrap() {
 		grep -q "^$(id -un):" /etc/subuid 2>/dev/null ||
 			die "$(id -un) has no range in /etc/subuid; as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)"
 	fi
-	source=$(source_line "$suite") || exit
+	sources=$(source_lines "$suite") || exit
 	apt_transport_options >"$options"
 	filter=(--dpkgopt='path-exclude=/usr/share/doc/*'
 		--dpkgopt='path-exclude=/usr/share/locale/*'
@@ -78,7 +78,7 @@ bootstrap() {
 	mmdebstrap --variant=essential --format=tar --architectures=amd64 \
 		--aptopt="$options" "${filter[@]}" \
 		--include="$(root_packages "$name" | sort -u | paste -sd,)" \
-		"$suite" "$tar" "$source" >"$log" 2>&1 ||
+		"$suite" "$tar" - <<<"$sources" >"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "mmdebstrap failed; the whole log: $log"; }
 }
 
