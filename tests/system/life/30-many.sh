@@ -19,7 +19,7 @@ for ((i = 0; i < count; i++)); do
 	wait_until "$SLOW" listening "d$i.sock" "$server"
 done
 for ((i = 0; i < count; i++)); do
-	vloop attach blk "d$i.sock" --name "d$i" --pool 4M >"d$i.out" 2>>"d$i.err" &
+	vloop attach blk "d$i.sock" --name "d$i" --pool 4M --device-timeout "$SLOW" >"d$i.out" 2>>"d$i.err" &
 	ADAPTER[d$i]=$!
 done
 for ((i = 0; i < count; i++)); do
