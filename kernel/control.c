@@ -302,7 +302,7 @@ static int ioc_start(struct vlb_file *vf, union vlb_args *args)
 	mutex_lock(&vlb->lock);
 	if (vlb->epoch != args->start.epoch) {
 		err = -ESTALE;
-	} else if (!vlb->link || vlb->started || vlb->broken) {
+	} else if (!vlb->link || vlb->started || vlb->broken || vlb->ending) {
 		err = -EBADFD;
 	} else {
 		vlb->failing = false;

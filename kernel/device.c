@@ -148,11 +148,25 @@ static void stop_thread(struct vlb_device *vlb)
 	vlb->worker = NULL;
 }
 
+/*
+ * Return what somebody sleeps for, now and from now on. A reader of /dev/hwrng that asks for more
+ * just when its driver has woken all readers would never let the driver go.
+ */
+static void end_requests(struct vlb_device *vlb)
+{
+	mutex_lock(&vlb->lock);
+	WRITE_ONCE(vlb->ending, true);
+	vlb_link_stop(vlb, VLB_REST_FAIL);
+	mutex_unlock(&vlb->lock);
+}
+
 static void remove_fn(struct work_struct *work)
 {
 	struct vlb_device *vlb = container_of(work, struct vlb_device, remove_work);
 
 	flush_work(&vlb->register_work);
+	if (vlb->type->waited)
+		end_requests(vlb);
 	if (vlb->registered)
 		unregister_virtio_device(&vlb->vdev);
 	cancel_delayed_work_sync(&vlb->bound_work);

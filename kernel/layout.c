@@ -382,6 +382,9 @@ void vlb_plan_preset(const struct vlb_plan *plan, void *pool, const struct vlb_r
  * @head: first descriptor of the chain
  * @role: the queue's
  *
+ * A receive buffer of which the driver reads used.len bytes comes back empty: zeroes would be
+ * data, or random numbers.
+ *
  * Return: bytes that were written, for used.len.
  */
 u32 vlb_chain_fail(const struct vring *vring, u16 head, const struct vlb_role *role)
@@ -389,6 +392,8 @@ u32 vlb_chain_fail(const struct vring *vring, u16 head, const struct vlb_role *r
 	u32 total = 0, pos = 0;
 	struct vlb_at c;
 
+	if ((role->flags & VLB_ROLE_RX) && (role->flags & VLB_ROLE_LEN))
+		return 0;
 	for (chain_begin(&c, vring, head); c.desc; chain_next(&c))
 		if (chain_write(&c))
 			total += chain_len(&c);

@@ -532,10 +532,21 @@ static void count_unread(struct vlb_queue *q, const struct vlb_request *req)
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 
+/**
+ * vlb_queue_keeps - do requests wait for a back-end, whatever happens?
+ * @q: the queue, with a gate or frozen
+ *
+ * Return: true if no request of it may fail.
+ */
+bool vlb_queue_keeps(const struct vlb_queue *q)
+{
+	return (q->role->flags & VLB_ROLE_RX) && !READ_ONCE(q->vlb->ending);
+}
+
 /* Collect what the back-end has not finished, with what it was not even offered again. */
 static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_rest rest)
 {
-	bool again = (q->role->flags & VLB_ROLE_RX) ||
+	bool again = vlb_queue_keeps(q) ||
 		     (rest == VLB_REST_OFFER && q->vlb->type->reoffer);
 	unsigned int id, n = q->redo_num - q->redo_pos;
 

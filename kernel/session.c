@@ -311,6 +311,8 @@ void vlb_link_stop(struct vlb_device *vlb, enum vlb_rest rest)
 {
 	unsigned int i;
 
+	if (vlb->ending && rest == VLB_REST_OFFER)
+		rest = VLB_REST_FAIL;
 	for (i = 0; i < vlb->nqueues; i++) {
 		struct vlb_queue *q = &vlb->queues[i];
 

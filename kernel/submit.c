@@ -335,7 +335,7 @@ static bool submit_nowhere(struct vlb_queue *q)
 	u16 head;
 	u64 seq;
 
-	if ((!q->failing && !(q->role->flags & VLB_ROLE_SPIN)) || (q->role->flags & VLB_ROLE_RX))
+	if ((!q->failing && !(q->role->flags & VLB_ROLE_SPIN)) || vlb_queue_keeps(q))
 		return false;
 	do {
 		while (next_head(q, &head, &seq)) {

@@ -12,7 +12,10 @@ struct vlb_limits;
  * What a queue of some device type is for; decides what the relay may do with a request that
  * has no device to answer it.
  */
-/* Buffers that wait for the device: never failed, always offered to the next back-end. */
+/*
+ * Buffers that wait for the device: offered to the next back-end, always, and never failed while
+ * the device is not being removed.
+ */
 #define VLB_ROLE_RX		(1u << 0)
 /* The driver reads used.len bytes and no more. */
 #define VLB_ROLE_LEN		(1u << 1)
@@ -87,6 +90,8 @@ struct vlb_field {
  *	that it accepted; never NULL
  * @fit: fits the config space and features that the driver sees to what the pool can
  *	hold, or NULL
+ * @waited: somebody sleeps until a receive buffer returns, and the driver may wait for them while
+ *	it is removed: the buffers come back empty then
  */
 struct vlb_type {
 	u32 id;
@@ -98,6 +103,7 @@ struct vlb_type {
 	const struct vlb_field *writable;
 	const struct vlb_role *(*role)(unsigned int index, unsigned int nvqs, u64 features);
 	void (*fit)(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features);
+	bool waited;
 };
 
 /**

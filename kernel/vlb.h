@@ -329,6 +329,7 @@ struct vlb_config_write {
  * @broken: VLB_BROKEN_*, or 0; the device stays so
  * @break_reason: for @break_work
  * @orphan: the creating file is closed
+ * @ending: it is being removed, and requests of all its queues fail; set with @lock
  * @registered: @vdev is known to the driver core
  * @register_error: 0 or -errno, when registering has ended
  * @virtio_name: of @vdev, which may be gone already
@@ -370,6 +371,7 @@ struct vlb_device {
 	u32 broken;
 	u32 break_reason;
 	bool orphan;
+	bool ending;
 	bool registered;
 	int register_error;
 	char virtio_name[VLB_NAME_MAX];
@@ -487,6 +489,7 @@ void vlb_queue_freeze(struct vlb_queue *q);
 void vlb_queue_thaw(struct vlb_queue *q);
 void vlb_queue_attach(struct vlb_queue *q, struct vlb_ring *ring);
 void vlb_queue_detach(struct vlb_queue *q, enum vlb_rest rest);
+bool vlb_queue_keeps(const struct vlb_queue *q);
 void vlb_queue_more(struct vlb_queue *q);
 void vlb_queue_submit(struct vlb_queue *q, size_t limit);
 void vlb_queue_pace(struct vlb_queue *q);

@@ -483,6 +483,26 @@ static void relay_receive(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, in[5], 0x77);
 }
 
+/* Who sleeps for a receive buffer is woken when the device goes, with nothing. */
+static void relay_ending(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "rng");
+	u8 *in = fake_alloc(f, 64, 0x77);
+	struct fake_buf buf = { in, 64, true };
+	u16 head;
+
+	fake_attach(f, PAGES, true);
+	head = fake_add(f, &buf, 1);
+	submit(f);
+	f->vlb->ending = true;
+	fake_detach(f, VLB_REST_FAIL);
+	expect_done(f, head, 0);
+	head = fake_add(f, &buf, 1);
+	submit(f);
+	expect_done(f, head, 0);
+	KUNIT_EXPECT_EQ(test, in[0], 0x77);
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -537,6 +557,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_forgotten),
 	KUNIT_CASE(relay_not_twice),
 	KUNIT_CASE(relay_receive),
+	KUNIT_CASE(relay_ending),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };
