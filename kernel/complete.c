@@ -63,11 +63,14 @@ static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
 /* What is not for the driver is taken away again; nobody else has seen the driver's buffer. */
 static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
 {
+	const struct vlb_role *role = q->role;
 	u32 have;
 	u8 *piece = vlb_at_piece(&req->at, &have);
 
-	if (piece && !q->role->seen(q->vlb, q->vlb->facts, piece, min(len, have)))
-		memset(piece, 0, have);
+	if (!piece || role->seen(q->vlb, q->vlb->facts, piece, min(len, have), req->in_len))
+		return;
+	memset(piece, 0, have);
+	memcpy(piece, role->start, min_t(u32, have, role->nstart));
 }
 
 /* Check one used element, and copy what the device wrote to the driver. */

@@ -5,6 +5,7 @@
  */
 #include <linux/bitops.h>
 #include <linux/build_bug.h>
+#include <linux/fuse.h>
 #include <linux/if_ether.h>
 #include <linux/input-event-codes.h>
 #include <linux/log2.h>
@@ -44,6 +45,7 @@
 #define GPIO_NAMES_MAX		SZ_32K
 #define INPUT_SLOTS_MAX		1024	/* as newer input cores have it */
 #define INPUT_TEXT_MAX		63
+#define FUSE_ERRORS		512	/* those from here on are the kernel's own */
 
 static const struct vlb_role rx_role = { .flags = VLB_ROLE_RX | VLB_ROLE_LEN };
 static const struct vlb_role tx_role = { .flags = 0 };
@@ -100,7 +102,8 @@ static const struct vlb_role port_tx_role = { .flags = VLB_ROLE_POSTED };
  * shorter than nothing is written behind its buffer. And when a port becomes a console, its driver
  * begins to spin.
  */
-static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len)
+static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+			 u32 total)
 {
 	const struct virtio_console_control *msg = (const void *)piece;
 	u32 id;
@@ -243,8 +246,21 @@ static const struct vlb_role *sound_roles(ROLE_ARGS)
 }
 
 /* struct fuse_out_header: 16 bytes long, error -EIO. */
+/*
+ * The driver hands the answer's error and length on as they are, and file systems use both as
+ * sizes of what they asked for. So what fuse_dev_write() (fs/fuse/dev.c) checks is checked here.
+ */
+static bool fs_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+		    u32 total)
+{
+	const struct fuse_out_header *head = (const void *)piece;
+
+	return len >= sizeof(*head) && head->len >= sizeof(*head) && head->len <= total &&
+	       head->error <= 0 && head->error > -FUSE_ERRORS;
+}
+
 static const struct vlb_role fs_role = {
-	.nstart = 8, .start = { 16, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff },
+	.nstart = 8, .start = { 16, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff }, .seen = fs_seen,
 };
 
 static const struct vlb_role *fs_roles(ROLE_ARGS)

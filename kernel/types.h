@@ -43,8 +43,9 @@ struct vlb_limits;
  * @start: how the device-writable part of a failed request begins
  * @end: how it ends
  * @seen: looks at what the back-end wrote before the driver does: @piece has the first @len
- *	bytes of it, in memory that no device process sees. False: the driver must not see it, and
- *	finds zeroes in the piece. May sleep. NULL: nobody looks.
+ *	bytes of it, in memory that no device process sees, of at most @total that the driver has
+ *	room for. False: the driver must not see it, and finds @start in the piece, then zeroes.
+ *	May sleep. NULL: nobody looks.
  * @said: notes in @facts what a request says, the first piece of which has @len bytes; in the
  *	driver's context. The fact that it is about, or -1. NULL: requests say nothing that lasts.
  * @restate: puts the message that says whether @fact is so into @bytes, for a back-end that does
@@ -56,7 +57,8 @@ struct vlb_role {
 	u8 nend;
 	u8 start[12];
 	u8 end[8];
-	bool (*seen)(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len);
+	bool (*seen)(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+		     u32 total);
 	int (*said)(unsigned long *facts, const u8 *piece, u32 len);
 	u32 (*restate)(unsigned int fact, bool so, u8 bytes[VLB_FACT_BYTES]);
 };

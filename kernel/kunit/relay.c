@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* KUnit tests of the relay: requests of a fake driver, answered by a fake back-end, or not at all. */
 #include <kunit/test.h>
+#include <linux/fuse.h>
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
@@ -503,6 +504,46 @@ static void relay_ending(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, in[0], 0x77);
 }
 
+/* A file system's answer whose head has impossible sizes is an I/O error to the driver. */
+static void relay_bad_head(struct kunit *test)
+{
+	static const struct {
+		u32 written;
+		u32 len;
+		s32 error;
+		bool good;
+	} answers[] = {
+		{ 16 + 64, 16 + 64, 0, true }, { 16, 16, -2, true }, { 16, 16, -511, true },
+		{ 16 + 64, 16 + 65, 0, false }, { 16 + 64, U32_MAX, 0, false },
+		{ 16, 15, 0, false }, { 16, 0, 0, false }, { 15, 16, 0, false },
+		{ 16, 16, 1, false }, { 16, 16, -512, false }, { 16, 16, S32_MIN, false },
+	};
+	struct fake *f = fake_queue(test, "fs");
+	u8 *out = fake_alloc(f, 40, 1), *in = fake_alloc(f, 64, 0x77);
+	struct fuse_out_header *head = (void *)fake_alloc(f, sizeof(*head), 0x77);
+	struct fake_buf bufs[] = {
+		{ out, 40, false }, { head, sizeof(*head), true }, { in, 64, true },
+	};
+	unsigned int i;
+
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		struct fuse_out_header *sent;
+		u16 driver_head = fake_add(f, bufs, ARRAY_SIZE(bufs)), id;
+
+		submit(f);
+		id = expect_taken(f);
+		sent = fake_data(f, fake_desc(f, id, 1));
+		sent->len = answers[i].len;
+		sent->error = answers[i].error;
+		fake_finish(f, id, answers[i].written);
+		finish_all(f);
+		expect_done(f, driver_head, answers[i].written);
+		KUNIT_EXPECT_EQ(test, head->len, answers[i].good ? answers[i].len : sizeof(*head));
+		KUNIT_EXPECT_EQ(test, head->error, answers[i].good ? answers[i].error : -EIO);
+	}
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -558,6 +599,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_not_twice),
 	KUNIT_CASE(relay_receive),
 	KUNIT_CASE(relay_ending),
+	KUNIT_CASE(relay_bad_head),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };
