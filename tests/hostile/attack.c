@@ -338,7 +338,7 @@ static int many_silent(void)
 	for (int i = 0; i < MANY; i++)
 		ctl_remove(fds[i]);
 	for (int i = 0; i < MANY; i++) {
-		r = ctl_event(fds[i], VLB_EVENT_REMOVED, LONG_MS, &event);
+		r = ctl_event(fds[i], VLB_EVENT_REMOVED, 3 * LONG_MS, &event);
 		if (r) {
 			fprintf(stderr, "attack: disk %d\n", i);
 			return failed("removing many disks", r);
