@@ -174,6 +174,7 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 				ring->used_idx++;
 			}
 			give_back(q, ring, ids, n);
+			WRITE_ONCE(ring->kick->taken, ring->used_idx);
 			if (ring->broken)
 				return false;
 			cond_resched();

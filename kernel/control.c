@@ -45,7 +45,7 @@ static int ioc_info(struct vlb_file *vf, union vlb_args *args)
 
 	if (info->__reserved || info->__reserved1)
 		return -EINVAL;
-	info->out_features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD;
+	info->out_features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE;
 	info->out_queues_max = VLB_QUEUES_MAX;
 	info->out_queue_size_max = VLB_QUEUE_SIZE_MAX;
 	info->out_config_max = VLB_CONFIG_MAX;
@@ -148,42 +148,57 @@ static int ioc_remove(struct vlb_file *vf, union vlb_args *args)
 	return args->simple.flags ? -EOPNOTSUPP : vlb_device_remove(vf->vlb, false);
 }
 
-/* A call descriptor on its way to user space. */
-struct call_fd {
+/* A descriptor on its way to user space. */
+struct new_fd {
 	struct file *file;
 	int fd;
 };
 
-static int call_fds_make(struct vlb_device *vlb, struct call_fd *fds,
-			 struct vlb_session_queue *queues, const unsigned long *present)
+static int new_fd_make(struct new_fd *new, struct file *file, u32 *ret_fd)
 {
+	int fd;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	fd = get_unused_fd_flags(O_CLOEXEC);
+	if (fd < 0) {
+		fput(file);
+		return fd;
+	}
+	new->file = file;
+	new->fd = fd;
+	*ret_fd = fd;
+	return 0;
+}
+
+/* Two for each queue. */
+static int new_fds_make(struct vlb_link *link, struct new_fd *fds,
+			struct vlb_session_queue *queues, const unsigned long *present)
+{
+	struct vlb_device *vlb = link->vlb;
 	unsigned int i;
+	int err = 0;
 
 	for_each_set_bit(i, present, vlb->nqueues) {
-		struct file *file;
-		int fd;
-
-		file = vlb_call_file(&vlb->queues[i], vlb->session_id + 1);
-		if (IS_ERR(file))
-			return PTR_ERR(file);
-		fd = get_unused_fd_flags(O_CLOEXEC);
-		if (fd < 0) {
-			fput(file);
-			return fd;
-		}
-		fds[i].file = file;
-		fds[i].fd = fd;
-		queues[i].out_call = fd;
+		if (link->flags & VLB_SESSION_KICK_FILE)
+			err = new_fd_make(&fds[2 * i], vlb_kick_file(link->rings[i].kick),
+					  &queues[i].kick);
+		if (!err && !(link->flags & VLB_SESSION_CALL_EVENTFD))
+			err = new_fd_make(&fds[2 * i + 1],
+					  vlb_call_file(&vlb->queues[i], vlb->session_id + 1),
+					  &queues[i].out_call);
+		if (err)
+			return err;
 	}
 	return 0;
 }
 
 /* Give them to user space, or take them back. */
-static void call_fds_end(struct vlb_device *vlb, struct call_fd *fds, bool install)
+static void new_fds_end(struct new_fd *fds, unsigned int n, bool install)
 {
 	unsigned int i;
 
-	for (i = 0; i < vlb->nqueues; i++) {
+	for (i = 0; i < n; i++) {
 		if (!fds[i].file)
 			continue;
 		if (install) {
@@ -232,7 +247,7 @@ static int session_install(struct vlb_device *vlb, struct vlb_link *link)
 }
 
 static int session_make(struct vlb_device *vlb, struct vlb_session *s,
-			struct vlb_session_queue *queues, struct call_fd *fds)
+			struct vlb_session_queue *queues, struct new_fd *fds)
 {
 	DECLARE_BITMAP(present, VLB_QUEUES_MAX);
 	struct vlb_link *link;
@@ -246,8 +261,7 @@ static int session_make(struct vlb_device *vlb, struct vlb_session *s,
 	link = vlb_link_create(vlb, s, queues, present);
 	if (IS_ERR(link))
 		return PTR_ERR(link);
-	if (!(s->flags & VLB_SESSION_CALL_EVENTFD))
-		err = call_fds_make(vlb, fds, queues, present);
+	err = new_fds_make(link, fds, queues, present);
 	if (!err && copy_to_user(u64_to_user_ptr(s->queues), queues,
 				 vlb->nqueues * sizeof(*queues)))
 		err = -EFAULT;
@@ -265,11 +279,11 @@ static int ioc_session(struct vlb_file *vf, union vlb_args *args)
 	struct vlb_session *s = &args->session;
 	struct vlb_session_queue *queues;
 	struct vlb_device *vlb = vf->vlb;
-	struct call_fd *fds;
+	struct new_fd *fds;
 	unsigned int i;
 	int err;
 
-	if (s->flags & ~VLB_SESSION_CALL_EVENTFD)
+	if (s->flags & ~(VLB_SESSION_CALL_EVENTFD | VLB_SESSION_KICK_FILE))
 		return -EOPNOTSUPP;
 	if (s->nqueues != vlb->nqueues)
 		return -EINVAL;
@@ -278,10 +292,10 @@ static int ioc_session(struct vlb_file *vf, union vlb_args *args)
 		return PTR_ERR(queues);
 	for (i = 0; i < vlb->nqueues; i++)
 		queues[i].out_num = 0;
-	fds = kcalloc(vlb->nqueues, sizeof(*fds), GFP_KERNEL);
+	fds = kcalloc(2 * vlb->nqueues, sizeof(*fds), GFP_KERNEL);
 	if (fds) {
 		err = session_make(vlb, s, queues, fds);
-		call_fds_end(vlb, fds, !err);
+		new_fds_end(fds, 2 * vlb->nqueues, !err);
 	} else {
 		err = -ENOMEM;
 	}

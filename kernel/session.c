@@ -8,7 +8,6 @@
  *   | descriptors, available, used | control slots, one per entry | arena |
  *   ^ page                         ^ page                         ^ page
  */
-#include <linux/eventfd.h>
 #include <linux/mm.h>
 #include <linux/capability.h>
 #include <linux/sched/mm.h>
@@ -119,7 +118,8 @@ static int ring_init(struct vlb_link *link, unsigned int index, struct vlb_sessi
 	for (i = 0; i < ring->num; i++)
 		ring->next[i] = i + 1;
 
-	ring->kick = eventfd_ctx_fdget(args->kick);
+	ring->kick = link->flags & VLB_SESSION_KICK_FILE ? vlb_kick_new() :
+							   vlb_kick_new_eventfd(args->kick);
 	if (IS_ERR(ring->kick)) {
 		int err = PTR_ERR(ring->kick);
 
@@ -138,7 +138,7 @@ static void ring_exit(struct vlb_ring *ring)
 	if (ring->call)
 		vlb_call_eventfd_del(ring->call);
 	if (ring->kick)
-		eventfd_ctx_put(ring->kick);
+		vlb_kick_put(ring->kick);
 	vlb_arena_exit(&ring->arena);
 	kvfree(ring->next);
 	kvfree(ring->requests);
@@ -292,7 +292,7 @@ void vlb_link_start(struct vlb_device *vlb)
 		vlb_queue_freeze(q);
 		if (ring->num && q->vq) {
 			vlb_queue_attach(q, ring);
-			vlb_eventfd_signal(ring->kick);
+			vlb_kick_start(ring->kick);
 		}
 		vlb_queue_thaw(q);
 	}

@@ -129,6 +129,7 @@ static void publish(struct vlb_queue *q, struct vlb_ring *ring)
 	ring->published = new;
 	/* Descriptors and entries before the index; virtio 1.3, 2.7.13.3. */
 	smp_store_release(&ring->avail->idx, (__force __virtio16)cpu_to_le16(new));
+	WRITE_ONCE(ring->kick->offered, new);
 	/* The index before the back-end's wish; virtio 1.3, 2.7.13.4. */
 	smp_mb();
 	if (ring->event_idx) {
@@ -142,7 +143,7 @@ static void publish(struct vlb_queue *q, struct vlb_ring *ring)
 			return;
 	}
 	q->stats.kicks++;
-	vlb_eventfd_signal(ring->kick);
+	vlb_kick_signal(ring->kick);
 }
 
 /* Give a posted request back. */

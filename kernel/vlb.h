@@ -113,6 +113,26 @@ struct vlb_request {
 };
 
 /**
+ * struct vlb_kick - tells a back-end that there are requests
+ * @ref: the ring's, and the file's
+ * @eventfd: to signal, or NULL: there is a file of this module's, for which the rest is
+ * @wait: its lock is for @count and @forced
+ * @count: kicks and writes that nobody has read
+ * @forced: one of them is not about requests
+ * @offered: available index of the ring; the submit gate's
+ * @taken: how many of these requests were taken back; the complete gate's
+ */
+struct vlb_kick {
+	struct kref ref;
+	struct eventfd_ctx *eventfd;
+	wait_queue_head_t wait;
+	u64 count;
+	bool forced;
+	u16 offered;
+	u16 taken;
+};
+
+/**
  * struct vlb_ring - a queue's ring and memory towards one back-end
  * @pool: the session's pool
  * @desc, @avail, @used: the split ring, in the pool
@@ -143,7 +163,7 @@ struct vlb_ring {
 	u16 avail_idx;
 	u16 published;
 	u16 used_idx;
-	struct eventfd_ctx *kick;
+	struct vlb_kick *kick;
 	struct vlb_call_eventfd *call;
 	struct vlb_request *requests;
 	u16 *next;
@@ -482,6 +502,14 @@ struct vlb_call_eventfd;
 struct file *vlb_call_file(struct vlb_queue *q, u32 session_id);
 struct vlb_call_eventfd *vlb_call_eventfd_add(struct vlb_queue *q, int fd);
 void vlb_call_eventfd_del(struct vlb_call_eventfd *call);
+
+/* kick.c */
+struct vlb_kick *vlb_kick_new(void);
+struct vlb_kick *vlb_kick_new_eventfd(int fd);
+void vlb_kick_put(struct vlb_kick *kick);
+void vlb_kick_signal(struct vlb_kick *kick);
+void vlb_kick_start(struct vlb_kick *kick);
+struct file *vlb_kick_file(struct vlb_kick *kick);
 
 /* queue.c */
 void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int index);

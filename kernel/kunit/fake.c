@@ -107,6 +107,7 @@ static void free_ring(void *arg)
 {
 	struct vlb_ring *ring = arg;
 
+	vlb_kick_put(ring->kick);
 	vlb_arena_exit(&ring->arena);
 	vfree(ring->pool);
 }
@@ -119,6 +120,8 @@ void fake_attach(struct fake *f, u32 arena_pages, bool indirect)
 	unsigned int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, ring);
+	ring->kick = vlb_kick_new();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring->kick);
 	KUNIT_ASSERT_EQ(test, vlb_arena_init(&ring->arena, arena_pages), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_ring, ring), 0);
 	ring->num = FAKE_NUM;
@@ -137,7 +140,7 @@ void fake_attach(struct fake *f, u32 arena_pages, bool indirect)
 	ring->desc = ring->pool;
 	ring->avail = ring->pool + SZ_1K;
 	ring->used = ring->pool + SZ_2K;
-	/* This back-end looks by itself: there is no eventfd to kick it with. */
+	/* This back-end looks by itself. */
 	ring->used->flags = (__force __virtio16)cpu_to_le16(VRING_USED_F_NO_NOTIFY);
 
 	mutex_lock(&f->vlb->lock);

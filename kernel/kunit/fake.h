@@ -46,6 +46,7 @@ extern struct kunit_suite vlb_arena_suite;
 extern struct kunit_suite vlb_config_suite;
 extern struct kunit_suite vlb_console_suite;
 extern struct kunit_suite vlb_event_suite;
+extern struct kunit_suite vlb_kick_suite;
 extern struct kunit_suite vlb_relay_suite;
 extern struct kunit_suite vlb_types_suite;
 

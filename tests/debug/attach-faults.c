@@ -212,6 +212,16 @@ static int do_session_eventfd(struct device *d)
 	return make_session(d, VLB_SESSION_CALL_EVENTFD);
 }
 
+/* The kick of the device is an eventfd all the same, and is closed with it. */
+static int do_session_kick(struct device *d)
+{
+	int r = make_session(d, VLB_SESSION_KICK_FILE);
+
+	if (r == 0 && close((int)d->queue.kick) < 0)
+		r = -errno;
+	return r;
+}
+
 static int do_start(struct device *d)
 {
 	return ctl_start(d->fd, d->epoch);
@@ -243,6 +253,7 @@ static const struct step steps[] = {
 	{"config", do_config, &steps[5]},
 	{"stop", do_stop, &steps[6]},
 	{"session with an eventfd", do_session_eventfd, &steps[3]},
+	{"session with a kick file", do_session_kick, &steps[3]},
 };
 
 /* What has to happen between the steps. */

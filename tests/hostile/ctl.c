@@ -110,7 +110,9 @@ int ctl_session(int fd, uint32_t epoch, uint32_t nqueues, uint64_t pool_len, uin
 		return -errno;
 	for (uint32_t i = 0; i < nqueues && i < VLB_QUEUES_MAX; i++) {
 		memset(&s->queue[i], 0, sizeof(s->queue[i]));
-		s->queue[i].kick = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+		s->queue[i].kick = (uint32_t)-1;
+		if (!(flags & VLB_SESSION_KICK_FILE))
+			s->queue[i].kick = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		s->queue[i].call = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 		s->queue[i].out_call = (uint32_t)-1;
 	}

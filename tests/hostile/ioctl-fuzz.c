@@ -146,6 +146,8 @@ static void do_session(struct rng *rng)
 	uint32_t epoch = chance(rng, 95) ? shared.epoch : (uint32_t)edge(rng);
 	uint32_t nqueues = chance(rng, 95) ? shared.nqueues : below(rng, VLB_QUEUES_MAX);
 	uint64_t len = shared.pool_len;
+	uint32_t flags = (chance(rng, 30) ? VLB_SESSION_CALL_EVENTFD : 0) |
+			 (chance(rng, 70) ? VLB_SESSION_KICK_FILE : 0);
 	int r;
 
 	/* Small enough to be made again and again. */
@@ -153,7 +155,7 @@ static void do_session(struct rng *rng)
 		free(s);
 		return;
 	}
-	r = ctl_session(shared.fd, epoch, nqueues, len, chance(rng, 30), s);
+	r = ctl_session(shared.fd, epoch, nqueues, len, flags, s);
 	if (r == 0)
 		shared.session = s;
 }
@@ -190,6 +192,22 @@ static void do_serve(struct rng *rng)
 		}
 		if (write((int)q->call, &one, sizeof(one)) < 0 ||
 		    write((int)q->out_call, &one, sizeof(one)) < 0)
+			continue;
+	}
+}
+
+/* What a back-end does with its kick descriptors, and some more. */
+static void do_kick(struct rng *rng)
+{
+	struct ctl_session *s = shared.session;
+
+	for (uint32_t i = 0; s && i < s->nqueues; i++) {
+		struct pollfd pfd = {.fd = (int)s->queue[i].kick, .events = POLLIN | POLLOUT};
+		uint64_t bytes[2] = {edge(rng)};
+		size_t len = chance(rng, 70) ? 8 : below(rng, sizeof(bytes));
+
+		if (poll(&pfd, 1, (int)below(rng, 3)) < 0 ||
+		    (chance(rng, 50) ? read(pfd.fd, bytes, len) : write(pfd.fd, bytes, len)) < 0)
 			continue;
 	}
 }
@@ -326,8 +344,10 @@ static void step(struct rng *rng)
 		ctl_simple(shared.fd, VLB_IOC_REGISTER);
 	} else if (what < 38) {
 		do_read(rng);
-	} else if (what < 58) {
+	} else if (what < 56) {
 		do_serve(rng);
+	} else if (what < 60) {
+		do_kick(rng);
 	} else if (what < 62) {
 		do_session(rng);
 	} else if (what < 66) {

@@ -17,7 +17,7 @@ MAGIC = 0xBE00
  DETACH) = range(MAGIC, MAGIC + 12)
 REGISTERED, DRIVER_OK, RESET, CONFIG_WRITE, BROKEN, REMOVING, REMOVED = range(1, 8)
 STATE_CREATED, STATE_WAITING, STATE_RUNNING, STATE_FAILING, STATE_BROKEN = range(1, 6)
-SESSION_CALL_EVENTFD = 1
+SESSION_CALL_EVENTFD, SESSION_KICK_FILE = 1, 2
 STOP_FAIL, STOP_BROKEN = 1, 2
 VERSION_1 = 1 << 32
 RNG = 4
@@ -198,6 +198,7 @@ class Device:
         self.nqueues = values.get("nqueues", 1)
         self.pool_len = self.file.call(CREATE, create(name, **values))["out_pool_len"]
         self.epoch = 0
+        self.base = 0
 
     def register(self):
         self.file.call(REGISTER, simple())
@@ -210,15 +211,20 @@ class Device:
         return data, kick
 
     def session(self, pool=None, queues=None, kick=None, call=0, **values):
+        flags = values.get("flags", 0)
         self.pool = pool or Pool(self.pool_len)
+        if flags & SESSION_KICK_FILE and kick is None:
+            kick = 0
         data, kick = self.queue_array(kick, call)
         args = {"epoch": self.epoch, "nqueues": self.nqueues, "pool": self.pool.address,
                 "pool_len": self.pool_len,
                 "queues": ctypes.addressof(data) if queues is None else queues, **values}
-        self.fds = [kick]
-        self.file.call(SESSION, session(**args))
-        out_call = struct.unpack_from("=IIII", data.raw)[2]
-        if not values.get("flags", 0) & SESSION_CALL_EVENTFD:
+        self.fds = [] if flags & SESSION_KICK_FILE else [kick]
+        self.base = self.file.call(SESSION, session(**args))["out_base"]
+        out_kick, _, out_call = struct.unpack_from("=III", data.raw)
+        if flags & SESSION_KICK_FILE:
+            self.fds = [out_kick]
+        if not flags & SESSION_CALL_EVENTFD:
             self.fds.append(out_call)
         return struct.unpack_from("=IIIIQQQ", data.raw)
 

@@ -26,8 +26,8 @@
  * Every structure begins with its size in bytes, set by the caller to what it was
  * compiled with. A larger structure than the kernel knows is accepted when the excess
  * is zero, a smaller one when it holds at least the members of the first version.
- * Members named out_* are written by the kernel, all others are read. Reserved members
- * must be zero.
+ * Members named out_* are written by the kernel, all others are read if nothing else is
+ * said. Reserved members must be zero.
  *
  * Errors that mean the same for every call:
  *   EFAULT      a pointer is bad
@@ -91,6 +91,7 @@ struct vlb_info {
 
 #define VLB_F_CALL_FILE		(1ULL << 0)	/* call descriptors that complete in the writer */
 #define VLB_F_CALL_EVENTFD	(1ULL << 1)	/* call descriptors that are eventfds */
+#define VLB_F_KICK_FILE		(1ULL << 2)	/* kick descriptors of the module's own */
 
 /*
  * VLB_IOC_TYPE_INFO: the kernel's view of a virtio device type. Works without a device.
@@ -208,10 +209,19 @@ struct vlb_session {
 };
 
 #define VLB_SESSION_CALL_EVENTFD	(1u << 0)	/* @call is an eventfd of the caller's */
+#define VLB_SESSION_KICK_FILE		(1u << 1)	/* @kick is a new file of the module's */
 
 /*
  * @kick: an eventfd that the kernel signals when requests are available; ignored for
- *	queues that the driver does not use
+ *	queues that the driver does not use.
+ *	With VLB_SESSION_KICK_FILE it is written instead: a new descriptor for the back-end,
+ *	closed on exec, O_NONBLOCK. It is used as an eventfd: read() of 8 bytes gives the number
+ *	of kicks since the last one, write() of 8 bytes adds to it and never waits. But
+ *	poll(), and a read() that waits, put kicks off while every request that was offered has
+ *	been taken back: a back-end that has found them by itself is not woken. A read()
+ *	that does not wait gives EAGAIN only if there was no kick. What has been written
+ *	is never put off, nor is the kick of VLB_IOC_START. The kernel's own users of
+ *	eventfds (KVM, vhost) refuse it.
  * @call: with VLB_SESSION_CALL_EVENTFD: an eventfd that the back-end signals
  * @out_call: otherwise: a new descriptor for the back-end, closed on exec. write() of 8
  *	bytes takes completions in the writer's context.

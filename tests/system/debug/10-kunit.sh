@@ -10,7 +10,7 @@ wait_until "$SLOW" rmmod virtio_loopback 2>rmmod.log || fail "rmmod: $(tail -n 1
 cleanup_fn modprobe -r virtio_loopback_kunit
 modprobe virtio_loopback_kunit
 passed=0 planned=0
-for suite in vlb_arena vlb_types vlb_config vlb_console vlb_event vlb_relay; do
+for suite in vlb_arena vlb_types vlb_config vlb_console vlb_event vlb_kick vlb_relay; do
 	[[ -e $results/$suite/results ]] || fail "there are no results of the suite $suite"
 	cat "$results/$suite/results" >"$suite.ktap"
 	if grep -E '^ *not ok ' "$suite.ktap" >failures; then

@@ -35,7 +35,7 @@ expect("EINVAL", d.file.call, vlb.ANSWER, vlb.config(id=1, error=100000))
 expect("EINVAL", d.file.call, vlb.CONFIG, vlb.config(offset=0, len=1025, data=1))
 expect("EINVAL|EFAULT", d.file.call, vlb.CONFIG, vlb.config(offset=0xffffffff, len=8, data=1))
 for command, args in ((vlb.REGISTER, vlb.simple(flags=1)), (vlb.REMOVE, vlb.simple(flags=1)),
-                      (vlb.SESSION, vlb.session(flags=2)), (vlb.START, vlb.start(flags=1)),
+                      (vlb.SESSION, vlb.session(flags=4)), (vlb.START, vlb.start(flags=1)),
                       (vlb.STOP, vlb.start(flags=4)), (vlb.CONFIG, vlb.config(flags=2)),
                       (vlb.ANSWER, vlb.config(flags=1))):
     expect("EOPNOTSUPP", d.file.call, command, args)

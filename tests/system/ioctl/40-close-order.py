@@ -14,10 +14,10 @@ CALL = (1).to_bytes(8, "little")
 PARTS = ("control", "pool", "mapping", "kick", "call")
 
 
-def running(name, **values):
-    d = vlb.Device(name, **values)
+def running(name, flags=0):
+    d = vlb.Device(name)
     d.register()
-    d.session()
+    d.session(flags=flags)
     d.start()
     return d
 
@@ -37,13 +37,17 @@ def shut(d, part):
 orders = list(itertools.permutations(PARTS))
 if not os.environ.get("LONG"):
     orders = orders[::5]
-for order in orders:
-    d = running("order")
+for number, order in enumerate(orders):
+    # A name is free a little later than its directory is gone.
+    d = running(f"order{number}", flags=vlb.SESSION_KICK_FILE * (number % 2))
     for part in order:
         shut(d, part)
         if "call" in order[order.index(part) + 1:]:
             # Whatever is left, a late call must not find freed memory.
             expect("OK|EIO|ENODEV|EPIPE|ESHUTDOWN|EBADFD", os.write, d.fds[1], CALL)
+        if "kick" in order[order.index(part) + 1:]:
+            expect("OK", os.write, d.fds[0], CALL)
+            expect("OK", os.read, d.fds[0], 8)
     d.fds = []
     d.close()
 
@@ -64,7 +68,7 @@ d.close()
 for step in ("create", "register", "session", "start"):
     child = os.fork()
     if child == 0:
-        d = vlb.Device("killed")
+        d = vlb.Device(f"killed-{step}")
         if step != "create":
             d.register()
         if step in ("session", "start"):
@@ -73,7 +77,7 @@ for step in ("create", "register", "session", "start"):
             d.start()
         os.kill(os.getpid(), signal.SIGKILL)
     os.waitpid(child, 0)
-    vlb.wait_for("the device goes", lambda: vlb.device_gone("killed"))
+    vlb.wait_for("the device goes", lambda name=f"killed-{step}": vlb.device_gone(name))
 
 # Everything goes on working.
 d = running("order")
