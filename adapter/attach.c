@@ -28,6 +28,7 @@ enum {
 	OPT_WAIT_SOCKET,
 	OPT_BACKGROUND,
 	OPT_CALL,
+	OPT_KICK,
 	OPT_NO_EVENT_IDX,
 	OPT_NO_INDIRECT,
 	OPT_NO_SANDBOX,
@@ -52,6 +53,7 @@ static const struct option long_options[] = {
 	{"wait-socket", required_argument, NULL, OPT_WAIT_SOCKET},
 	{"background", no_argument, NULL, OPT_BACKGROUND},
 	{"call", required_argument, NULL, OPT_CALL},
+	{"kick", required_argument, NULL, OPT_KICK},
 	{"no-event-idx", no_argument, NULL, OPT_NO_EVENT_IDX},
 	{"no-indirect", no_argument, NULL, OPT_NO_INDIRECT},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
@@ -112,7 +114,7 @@ static const char *parse_policy(const char *value, enum disconnect_policy *ret_p
 	return NULL;
 }
 
-static const char *parse_call(const char *value, bool *ret_eventfd)
+static const char *parse_signal(const char *value, bool *ret_eventfd)
 {
 	if (strcmp(value, "file") && strcmp(value, "eventfd"))
 		return "file or eventfd";
@@ -227,7 +229,9 @@ static const char *take_option(int c, const char *value, struct attach_options *
 	case OPT_WAIT_SOCKET:
 		return parse_seconds(value, &options->wait_socket_ms);
 	case OPT_CALL:
-		return parse_call(value, &options->call_eventfd);
+		return parse_signal(value, &options->call_eventfd);
+	case OPT_KICK:
+		return parse_signal(value, &options->kick_eventfd);
 	case OPT_MAC:
 		return parse_mac(value, &options->config);
 	case OPT_TAG:

@@ -34,6 +34,7 @@ struct attach_options {
 	bool hugepages;
 	bool background;
 	bool call_eventfd;
+	bool kick_eventfd;
 	bool no_event_idx;
 	bool no_indirect;
 	bool no_sandbox;
@@ -60,6 +61,7 @@ struct config_write {
  * @features: given to VLB_IOC_CREATE: what every later back-end has to offer until a driver
  *	has chosen among them
  * @driver_features: what the driver accepted, while @driver_ok
+ * @kick_file: the module makes the kick descriptors
  * @linked: there is a negotiated connection, since @linked_at
  * @started: the kernel has a session that VLB_IOC_START accepted
  * @reconnect_at, @reconnect_delay_ms: the next try, when not @linked, and the delay after it
@@ -84,6 +86,7 @@ struct attach {
 	uint32_t epoch;
 	int signal_fd;
 	int result_fd;
+	bool kick_file;
 	bool linked;
 	bool started;
 	bool driver_ok;

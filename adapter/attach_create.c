@@ -288,6 +288,7 @@ static enum vloop_exit check_module(struct attach *attach)
 			  options->call_eventfd ? "eventfd" : "file");
 		return EXIT_FAIL;
 	}
+	attach->kick_file = !options->kick_eventfd && (info.out_features & VLB_F_KICK_FILE);
 	if (attach->nqueues > info.out_queues_max) {
 		msg_error("%u queues are more than the %u of this kernel module", attach->nqueues,
 			  info.out_queues_max);

@@ -26,6 +26,7 @@ const char attach_help[] =
 	"  --wait-socket SECONDS  wait for the back-end to listen (0)\n"
 	"  --background           return when the device is up; serve on in the background\n"
 	"  --call file|eventfd    how the back-end signals completions (file)\n"
+	"  --kick file|eventfd    how the back-end learns of requests (file)\n"
 	"  --no-event-idx         do not offer event indexes\n"
 	"  --no-indirect          do not offer indirect descriptors\n"
 	"  --no-sandbox           do not confine the process, for debugging\n"

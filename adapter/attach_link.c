@@ -204,6 +204,7 @@ void link_start_session(struct attach *attach)
 		.pool_len = attach->pool_len,
 		.hugepages = attach->options->hugepages,
 		.call_eventfd = attach->options->call_eventfd,
+		.kick_file = attach->kick_file,
 		.epoch = attach->epoch,
 	};
 	int ret;

@@ -63,6 +63,12 @@ static int make_pool(struct session *session, const struct session_plan *plan)
 	return 0;
 }
 
+static bool make_eventfd(uint32_t *ret_fd)
+{
+	*ret_fd = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	return (int)*ret_fd >= 0;
+}
+
 static int make_eventfds(struct session *session, const struct session_plan *plan)
 {
 	session->err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -74,13 +80,9 @@ static int make_eventfds(struct session *session, const struct session_plan *pla
 		memset(queue, 0xff, sizeof(*queue));
 		session->nqueues = i + 1;
 		queue->out_num = 0;
-		queue->kick = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if ((int)queue->kick < 0)
+		if (!plan->kick_file && !make_eventfd(&queue->kick))
 			return -errno;
-		if (!plan->call_eventfd)
-			continue;
-		queue->call = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-		if ((int)queue->call < 0)
+		if (plan->call_eventfd && !make_eventfd(&queue->call))
 			return -errno;
 	}
 	return 0;
@@ -108,7 +110,8 @@ static int mark_call_files(struct session *session)
 static int tell_kernel(struct session *session, struct kdev *kdev, const struct session_plan *plan)
 {
 	struct vlb_session arg = {
-		.flags = plan->call_eventfd ? VLB_SESSION_CALL_EVENTFD : 0,
+		.flags = (plan->call_eventfd ? VLB_SESSION_CALL_EVENTFD : 0) |
+			 (plan->kick_file ? VLB_SESSION_KICK_FILE : 0),
 		.epoch = plan->epoch,
 		.nqueues = plan->nqueues,
 		.pool_len = plan->pool_len,
@@ -123,6 +126,12 @@ static int tell_kernel(struct session *session, struct kdev *kdev, const struct 
 	arg.pool = (uintptr_t)pool;
 	ret = kdev_session(kdev, &arg);
 	munmap(pool, plan->pool_len);
+	/* Numbers that it wrote before it failed are nobody's. */
+	for (uint32_t i = 0; ret && i < session->nqueues; i++) {
+		session->queue[i].out_call = (uint32_t)-1;
+		if (plan->kick_file)
+			session->queue[i].kick = (uint32_t)-1;
+	}
 	session->base = arg.out_base;
 	return ret;
 }

@@ -29,6 +29,7 @@ struct session_plan {
 	uint64_t pool_len;
 	bool hugepages;
 	bool call_eventfd;
+	bool kick_file;
 	uint32_t epoch;
 };
 

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# Back-ends without some ring features, eventfds for calls, other ring sizes, huge pages.
+# Back-ends without some ring features, eventfds for calls and kicks, other ring sizes, huge pages.
 # variants: qsd vloop-blk
 # limit: 400
 # limit-long: 1200
@@ -24,6 +24,8 @@ done <<-'END'
 	--no-event-idx
 	--no-indirect --no-event-idx
 	--call eventfd
+	--kick eventfd
+	--kick eventfd --call eventfd --no-event-idx
 	--queue-size 16 --no-indirect
 	--queue-size 1024 --pool 32M
 	--hugepages --pool 32M

@@ -23,6 +23,7 @@ static int play_session(struct fake_kernel *kernel, struct vlb_session *arg)
 	unsigned char resident;
 
 	kernel->sessions++;
+	kernel->session_flags = arg->flags;
 	assert_int_equal(arg->nqueues, kernel->create.nqueues);
 	assert_int_equal(arg->pool_len, kernel->pool_len);
 	/* Mapped, and as zero as a pool has to be. */
@@ -36,6 +37,8 @@ static int play_session(struct fake_kernel *kernel, struct vlb_session *arg)
 		queue[i].out_used = 4096ULL * i + 2048;
 		if (!(arg->flags & VLB_SESSION_CALL_EVENTFD))
 			queue[i].out_call = (uint32_t)eventfd(0, EFD_CLOEXEC);
+		if (arg->flags & VLB_SESSION_KICK_FILE)
+			queue[i].kick = (uint32_t)eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	}
 	if (kernel->call >= 0)
 		close(kernel->call);
@@ -116,7 +119,7 @@ void fake_kernel_init(struct fake_kernel *kernel)
 	kernel->kdev = (struct kdev){.fd = pair[0], .call = call, .test = kernel};
 	kernel->events = pair[1];
 	kernel->call = -1;
-	kernel->features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD;
+	kernel->features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE;
 }
 
 void fake_kernel_free(struct fake_kernel *kernel)

@@ -17,7 +17,7 @@
  * @call: the call file of queue 0, in the last session
  * @fail_request, @fail_error: make this call fail, once
  * @features: VLB_F_*
- * @create, @answer, @stop_flags, @config_flags, @config: as last given
+ * @create, @session_flags, @answer, @stop_flags, @config_flags, @config: as last given
  */
 struct fake_kernel {
 	struct kdev kdev;
@@ -29,6 +29,7 @@ struct fake_kernel {
 	int fail_error;
 	unsigned int sessions, starts, stops, removals, configs, answers;
 	struct vlb_create create;
+	uint32_t session_flags;
 	struct vlb_config answer;
 	uint32_t stop_flags;
 	uint32_t config_flags;

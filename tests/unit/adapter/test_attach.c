@@ -776,6 +776,7 @@ static void test_options_reach_kernel(void **state)
 	stage.options.no_indirect = true;
 	stage.options.read_only = true;
 	stage.options.call_eventfd = true;
+	stage.options.kick_eventfd = true;
 	stage.options.queue_size = 64;
 	stage.options.pool = 70000;
 	assert_int_equal(run(&stage), EXIT_OK);
@@ -784,6 +785,25 @@ static void test_options_reach_kernel(void **state)
 	assert_int_equal(stage.kernel.create.queue_size, 64);
 	assert_int_equal(stage.kernel.create.pool_len % (uint64_t)sysconf(_SC_PAGESIZE), 0);
 	assert_true(stage.kernel.create.pool_len >= 70000);
+	assert_int_equal(stage.kernel.session_flags, VLB_SESSION_CALL_EVENTFD);
+	tear_down(&stage);
+}
+
+/* The module's own kick files where it has them. */
+static void test_kick_file(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_plain);
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.session_flags, VLB_SESSION_KICK_FILE);
+	tear_down(&stage);
+
+	set_up(&stage, step_plain);
+	stage.kernel.features &= ~VLB_F_KICK_FILE;
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.session_flags, 0);
 	tear_down(&stage);
 }
 
@@ -812,6 +832,7 @@ int main(void)
 		cmocka_unit_test(test_free_name),
 		cmocka_unit_test(test_misfits),
 		cmocka_unit_test(test_module_limits),
+		cmocka_unit_test(test_kick_file),
 		cmocka_unit_test(test_wait_interrupted),
 		cmocka_unit_test(test_options_reach_kernel),
 	};

@@ -38,6 +38,7 @@ static void test_everything(void **state)
 	assert_int_equal(PARSE(&options, "--name", "disk-1", "--queues", "4", "--queue-size", "64",
 			       "--pool", "8M", "--on-disconnect", "fail", "--read-only",
 			       "--timeout", "5", "--background", "--call", "eventfd",
+			       "--kick", "eventfd",
 			       "--no-event-idx", "--no-indirect", "--json", "--hugepages",
 			       "--wait-socket", "3", "--device-timeout", "2", "--no-sandbox", "blk",
 			       "x.sock"),
@@ -51,6 +52,7 @@ static void test_everything(void **state)
 	assert_int_equal(options.wait_socket_ms, 3000);
 	assert_int_equal(options.device_timeout_ms, 2000);
 	assert_true(options.read_only && options.background && options.call_eventfd);
+	assert_true(options.kick_eventfd);
 	assert_true(options.no_event_idx && options.no_indirect && options.json);
 	assert_true(options.hugepages && options.no_sandbox);
 }
@@ -120,6 +122,7 @@ static void test_wrong(void **state)
 	assert_int_equal(PARSE(&options, "--timeout", "0", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--on-disconnect", "never", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--call", "irq", "blk", "x"), EXIT_USAGE);
+	assert_int_equal(PARSE(&options, "--kick", "pipe", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--name", "a/b", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--name", "..", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--name", "", "blk", "x"), EXIT_USAGE);
