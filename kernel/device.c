@@ -402,7 +402,8 @@ int vlb_devices_init(void)
 	if (!vlb_slow_wq)
 		return -ENOMEM;
 	err = -ENOMEM;
-	vlb_wq = alloc_workqueue("virtio-loopback", WQ_UNBOUND, WQ_MAX_ACTIVE);
+	/* A disk that must be given up has to be, also where memory for a thread waits for it. */
+	vlb_wq = alloc_workqueue("virtio-loopback", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
 	if (!vlb_wq)
 		goto destroy_slow;
 	err = class_register(&vlb_class);
