@@ -281,6 +281,10 @@ int blk_disk_open(struct blk *blk)
 				    blk->options.file, strerror(-r));
 		return r;
 	}
+	if (capacity == 0)
+		vloop_program_error(&blk_program,
+				    "%s: shorter than a block of %u bytes; the disk is empty until it grows",
+				    blk->options.file, blk->options.block_size);
 	atomic_store(&blk->capacity, capacity);
 	blk->features = offered_features(blk);
 	fill_config(blk);

@@ -480,6 +480,20 @@ static void test_wrong_options(void **state)
 	}
 }
 
+/* It may grow later, but more likely somebody made the wrong file. */
+static void test_empty_file(void **state)
+{
+	char option[160], text[512];
+
+	(void)state;
+	assert_int_equal(truncate(disk_file, 511), 0);
+	snprintf(option, sizeof(option), "--file=%s", disk_file);
+	failing((const char *const[]){ "--socket-path=/nowhere/s", option, NULL }, text,
+		sizeof(text));
+	if (!strstr(text, "shorter than a block of 512 bytes"))
+		fail_msg("it does not say that the disk is empty: %s", text);
+}
+
 /* In a process of its own, as a filter stays for good: let io_uring_setup(2) fail. */
 static void forbid_io_uring(int error)
 {
@@ -537,6 +551,7 @@ int main(void)
 		TEST(test_stop_in_flight),
 		TEST(test_null),
 		TEST(test_wrong_options),
+		TEST(test_empty_file),
 		TEST(test_without_io_uring),
 	};
 
