@@ -13,7 +13,7 @@
 
 # To be raised when the way something is built changes, so that old caches are
 # rebuilt instead of half understood.
-readonly ROOT_FORMAT=2 KERNEL_FORMAT=4 QEMU_FORMAT=1
+readonly ROOT_FORMAT=2 KERNEL_FORMAT=5 QEMU_FORMAT=1
 
 # What the initramfs loads before there is a root file system. virtio_blk and
 # virtio_console are left alone on purpose: tests load and unload them, and
