@@ -1,12 +1,10 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <fcntl.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -48,23 +46,7 @@ int disk_files_remove(void **state)
 
 pid_t disk_run(const char *const *args, int out)
 {
-	const char *argv[16] = { getenv("VLOOP_BLK") };
-	pid_t pid;
-
-	assert_non_null(argv[0]);
-	for (int i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		if (out >= 0) {
-			dup2(out, STDOUT_FILENO);
-			dup2(out, STDERR_FILENO);
-		}
-		execv(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	return pid;
+	return child_run("VLOOP_BLK", args, out, -1);
 }
 
 void disk_start(struct disk *disk, const char *const *args)
@@ -83,13 +65,8 @@ void disk_start(struct disk *disk, const char *const *args)
 
 void disk_stop(struct disk *disk)
 {
-	int status;
-
 	frontend_close(&disk->fe);
-	kill(disk->pid, SIGTERM);
-	assert_int_equal(waitpid(disk->pid, &status, 0), disk->pid);
-	assert_true(WIFEXITED(status));
-	assert_int_equal(WEXITSTATUS(status), EXIT_SUCCESS);
+	child_end(disk->pid);
 }
 
 /* Cut @len bytes at @at into @pieces; the last one takes what is left. */

@@ -8,6 +8,7 @@
 #include <linux/virtio_blk.h>
 #include <sys/types.h>
 
+#include "child.h"
 #include "frontend.h"
 
 #define FILE_SIZE (4U << 20)

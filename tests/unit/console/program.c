@@ -3,15 +3,12 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -54,39 +51,7 @@ int console_files_remove(void **state)
 
 pid_t console_run(const char *const *args, int out)
 {
-	const char *argv[10] = {getenv("VLOOP_CONSOLE")};
-	pid_t pid;
-
-	assert_non_null(argv[0]);
-	for (int i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		/* A test that fails must not leave a program behind. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (out >= 0) {
-			dup2(out, STDOUT_FILENO);
-			dup2(out, STDERR_FILENO);
-		}
-		execv(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	return pid;
-}
-
-int console_wait(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
-void console_end(pid_t pid)
-{
-	kill(pid, SIGTERM);
-	assert_int_equal(console_wait(pid), EXIT_SUCCESS);
+	return child_run("VLOOP_CONSOLE", args, out, -1);
 }
 
 void console_read(int fd, char *ret_text, size_t size)

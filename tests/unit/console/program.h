@@ -7,6 +7,7 @@
 
 #include <sys/types.h>
 
+#include "child.h"
 #include "frontend.h"
 
 /* Queues, virtio 1.3, 5.3.2 */
@@ -31,10 +32,6 @@ void console_write_ports(const char *text);
 pid_t console_run(const char *const *args, int out);
 #define CONSOLE_RUN(...) \
 	console_run((const char *const[]){ console_socket_option, __VA_ARGS__, NULL }, -1)
-/* Return: its exit status, or a signal's number below zero. */
-int console_wait(pid_t pid);
-/* SIGTERM: it has to end well. */
-void console_end(pid_t pid);
 /* All that is printed to the pipe @fd, which is closed then. */
 void console_read(int fd, char *ret_text, size_t size);
 

@@ -153,7 +153,7 @@ static void test_ports(void **state)
 	console_settle(&fe, TX, fd);
 	close(fd);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* As many ports as there can be, all in use, are more than programs may have open files by default.
@@ -176,7 +176,7 @@ static void test_many_ports(void **state)
 	assert_int_equal(prlimit(pid, RLIMIT_NOFILE, NULL, &limit), 0);
 	assert_true(limit.rlim_cur >= 256 * 3 + 127 * 2 + 64 || limit.rlim_cur == limit.rlim_max);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* A driver can say again and again that it cannot have a port; the log says it once. */
@@ -199,7 +199,7 @@ static void test_refused_port(void **state)
 	for (int i = 0; i < 50; i++)
 		tell(&fe, 0, VIRTIO_CONSOLE_PORT_READY, 0, 8);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 	console_read(out[0], text, sizeof(text));
 	line = strstr(text, "one: the driver could not add this port");
 	assert_non_null(line);

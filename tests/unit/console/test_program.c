@@ -65,7 +65,7 @@ static void test_both_ways(void **state)
 	console_settle(&fe, TX, fd);
 	frontend_close(&fe);
 	close(fd);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* Without buffers of the driver nothing more is read; without a reader no request comes back. */
@@ -105,7 +105,7 @@ static void test_back_pressure(void **state)
 		console_used(&fe, TX);
 	frontend_close(&fe);
 	close(fd);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* Requests that make no sense come back, and the next one is served. */
@@ -141,7 +141,7 @@ static void test_malformed(void **state)
 	console_expect(fd, "xyz", 3);
 	frontend_close(&fe);
 	close(fd);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* Nobody is there: output is dropped and counted, or it waits. */
@@ -172,7 +172,7 @@ static void test_absent(void **state)
 	}
 	close(fd);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 	close(out[0]);
 
 	pid = CONSOLE_RUN(console_unix_option, "--when-absent=wait");
@@ -189,7 +189,7 @@ static void test_absent(void **state)
 	console_add(&fe, TX, 0, 8, false);
 	frontend_stop_queue(&fe, TX);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 }
 
 static uint64_t set_config(struct frontend *fe, uint32_t offset, const void *bytes, uint32_t len)
@@ -240,7 +240,7 @@ static void test_emergency_write(void **state)
 	assert_int_not_equal(set_config(&fe, 0, "\1\0\1\0", 4), 0);
 	frontend_close(&fe);
 	close(fd);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* The size of a pseudo terminal is in the configuration space, and changes there. */
@@ -270,7 +270,7 @@ static void test_size(void **state)
 	console_settle(&fe, TX, fd);
 	close(fd);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 	/* It takes its link with it. */
 	assert_int_equal(access(console_tty, F_OK), -1);
 }
@@ -294,7 +294,7 @@ static void test_left_unread(void **state)
 	kill(pid, SIGCONT);
 	assert_int_equal(console_used(&fe, TX), 0);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 }
 
 /* ---- standard input and output */
@@ -338,7 +338,7 @@ static void test_stdio_files(void **state)
 	assert_int_equal(pread(out, text, sizeof(text) - 1, 0), 13);
 	assert_string_equal(text, "before\nafter\n");
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 	close(in);
 	close(out);
 }
@@ -360,7 +360,7 @@ static void test_stdio_hangup(void **state)
 	while (access(console_path, F_OK))
 		usleep(1000);
 	close(master);
-	assert_int_equal(console_wait(pid), EXIT_FAILURE);
+	assert_int_equal(child_wait(pid), EXIT_FAILURE);
 }
 
 /* Who does not find the name of the pseudo terminal on the standard output finds it in the log. */
@@ -388,7 +388,7 @@ static void test_pty_not_printed(void **state)
 	close(log[1]);
 	console_begin(&fe, 0, 2);
 	frontend_close(&fe);
-	console_end(pid);
+	child_end(pid);
 	console_read(log[0], text, sizeof(text));
 	assert_non_null(strstr(text, "vloop-console: console: writing /dev/pts/"));
 }
@@ -414,7 +414,7 @@ static void test_paths_of_others(void **state)
 		assert_int_equal(unlink(addr.sun_path), 0);
 		assert_int_equal(bind(fds[i], (struct sockaddr *)&addr, sizeof(addr)), 0);
 	}
-	console_end(pid);
+	child_end(pid);
 	assert_int_equal(access(console_path, F_OK), 0);
 	assert_int_equal(access(console_tty, F_OK), 0);
 	close(fds[0]);
@@ -424,7 +424,7 @@ static void test_paths_of_others(void **state)
 	assert_int_equal(symlink("elsewhere", console_other), 0);
 	snprintf(option, sizeof(option), "--link=%s", console_other);
 	pid = CONSOLE_RUN("--pty", option);
-	assert_int_equal(console_wait(pid), EXIT_FAILURE);
+	assert_int_equal(child_wait(pid), EXIT_FAILURE);
 	assert_int_equal(readlink(console_other, target, sizeof(target)), 9);
 	/* One to a pseudo terminal was left behind. */
 	unlink(console_other);
@@ -433,7 +433,7 @@ static void test_paths_of_others(void **state)
 	console_begin(&fe, 0, 2);
 	frontend_close(&fe);
 	assert_int_not_equal(readlink(console_other, target, sizeof(target)), 13);
-	console_end(pid);
+	child_end(pid);
 }
 
 static int output_of(const char *const *args, char *buf, size_t size)
@@ -445,7 +445,7 @@ static int output_of(const char *const *args, char *buf, size_t size)
 	pid = console_run(args, out[1]);
 	close(out[1]);
 	console_read(out[0], buf, size);
-	return console_wait(pid);
+	return child_wait(pid);
 }
 
 #define OUTPUT(...) \

@@ -14,12 +14,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "child.h"
 #include "frontend.h"
 
 #define EVENTS	 0U
@@ -60,50 +59,11 @@ static void write_script(const char *text)
 	close(fd);
 }
 
-/* What it prints goes to @out, -1: where the test's own output goes; @in: its standard input. */
-static pid_t run(const char *const *args, int out, int in)
-{
-	const char *argv[8] = { getenv("VLOOP_INPUT") };
-	pid_t pid;
-
-	assert_non_null(argv[0]);
-	for (int i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		/* A test that fails must not leave a program behind. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (out >= 0) {
-			dup2(out, STDOUT_FILENO);
-			dup2(out, STDERR_FILENO);
-		}
-		if (in >= 0)
-			dup2(in, STDIN_FILENO);
-		execv(argv[0], (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	return pid;
-}
-
-static int wait_for_end(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
-
 static pid_t start(const char *text)
 {
 	write_script(text);
-	return run((const char *const[]){ socket_option, script_option, NULL }, -1, -1);
-}
-
-static void end(pid_t pid)
-{
-	kill(pid, SIGTERM);
-	assert_int_equal(wait_for_end(pid), EXIT_SUCCESS);
+	return child_run("VLOOP_INPUT",
+			 (const char *const[]){ socket_option, script_option, NULL }, -1, -1);
 }
 
 static void begin(struct frontend *fe, uint64_t ring_features)
@@ -172,7 +132,7 @@ static void test_config_bytes(void **state)
 	assert_int_equal(config.select, VIRTIO_INPUT_CFG_UNSET);
 	assert_int_equal(config.size, 0);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* As QEMU does it: all of it, with what is not the driver's. */
@@ -199,7 +159,7 @@ static void test_config_at_once(void **state)
 	assert_int_not_equal(set_config(&fe, sizeof(config) - 1, "\1\2", 2), 0);
 	assert_int_not_equal(set_config(&fe, sizeof(config), "\1", 1), 0);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* ---- queues ---- */
@@ -263,7 +223,7 @@ static void test_events(void **state)
 	next(&fe, EV_KEY, KEY_B, 0);
 	next(&fe, EV_SYN, SYN_REPORT, 0);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* Buffers of other shapes hold an event; those that cannot go back empty, and no event is lost. */
@@ -294,7 +254,7 @@ static void test_buffers(void **state)
 		next(&fe, EV_KEY, KEY_A, 0);
 		next(&fe, EV_SYN, SYN_REPORT, 0);
 		frontend_close(&fe);
-		end(pid);
+		child_end(pid);
 	}
 }
 
@@ -334,7 +294,7 @@ static void test_status(void **state)
 	next(&fe, EV_KEY, KEY_B, 1);
 	next(&fe, EV_SYN, SYN_REPORT, 0);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* A program that was killed with a key down: its successor takes the key from the driver. */
@@ -349,13 +309,13 @@ static void test_killed(void **state)
 	next(&fe, EV_KEY, KEY_A, 1);
 	next(&fe, EV_SYN, SYN_REPORT, 0);
 	kill(pid, SIGKILL);
-	assert_int_equal(wait_for_end(pid), -SIGKILL);
+	assert_int_equal(child_wait(pid), -SIGKILL);
 	frontend_close(&fe);
 	pid = start(events);
 	begin(&fe, 0);
 	next_state(&fe, false);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* A long script waits for a driver that is slow, and nothing of it is lost. */
@@ -375,7 +335,7 @@ static void test_slow_driver(void **state)
 	next(&fe, EV_REL, REL_X, 2);
 	next(&fe, EV_SYN, SYN_REPORT, 0);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* A driver goes while a packet of the script is not complete: the next one gets the state, and the rest. */
@@ -399,7 +359,7 @@ static void test_gone_within_packet(void **state)
 	next(&fe, EV_KEY, KEY_B, 0);
 	next(&fe, EV_SYN, SYN_REPORT, 0);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 
 	/* What the script waits for comes while no driver takes events. */
 	pid = start("bits EV_KEY KEY_A KEY_B\nevent EV_KEY KEY_A 1\nwait 200ms\nsync\n");
@@ -410,7 +370,7 @@ static void test_gone_within_packet(void **state)
 	frontend_start_queue(&fe, EVENTS, 64);
 	next_state(&fe, true);
 	frontend_close(&fe);
-	end(pid);
+	child_end(pid);
 }
 
 /* ---- command line ---- */
@@ -425,7 +385,7 @@ static int output_of(const char *const *args, const char *input, char *buf, size
 	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
 	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
 	assert_int_equal(write(in[1], input, strlen(input)), strlen(input));
-	pid = run(args, out[1], in[0]);
+	pid = child_run("VLOOP_INPUT", args, out[1], in[0]);
 	close(out[1]);
 	close(in[0]);
 	close(in[1]);
@@ -433,7 +393,7 @@ static int output_of(const char *const *args, const char *input, char *buf, size
 		len += (size_t)n;
 	buf[len] = '\0';
 	close(out[0]);
-	return wait_for_end(pid);
+	return child_wait(pid);
 }
 
 #define OUTPUT_OF(input, ...) \

@@ -13,11 +13,11 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
 
+#include "child.h"
 #include "frontend.h"
 #include "sock.h"
 
@@ -45,45 +45,11 @@ static int remove_dir(void **state)
 	return rmdir(dir);
 }
 
-/* Run a program; what it prints goes to @out, -1: where the test's own output goes. */
-static pid_t run(const char *variable, const char *const *args, int out)
-{
-	const char *program = getenv(variable);
-	const char *argv[8] = { program };
-	pid_t pid;
-
-	assert_non_null(program);
-	for (int i = 0; args[i]; i++)
-		argv[i + 1] = args[i];
-	pid = fork();
-	assert_true(pid >= 0);
-	if (pid == 0) {
-		/* A test that fails must not leave a program behind. */
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (out >= 0) {
-			dup2(out, STDOUT_FILENO);
-			dup2(out, STDERR_FILENO);
-		}
-		execv(program, (char *const *)(uintptr_t)argv);
-		_exit(127);
-	}
-	return pid;
-}
-
-#define RUN(variable, ...) run(variable, (const char *const[]){ __VA_ARGS__, NULL }, -1)
-
-static int wait_for_end(pid_t pid)
-{
-	int status;
-
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
-}
+#define RUN(variable, ...) child_run(variable, (const char *const[]){ __VA_ARGS__, NULL }, -1, -1)
 
 static void end(pid_t pid)
 {
-	kill(pid, SIGTERM);
-	assert_int_equal(wait_for_end(pid), EXIT_SUCCESS);
+	child_end(pid);
 	/* It takes its socket with it. */
 	assert_int_equal(access(path, F_OK), -1);
 }
@@ -154,7 +120,7 @@ static void test_file(void **state)
 		assert_int_equal(seen[i], 1);
 	/* One request more, which nobody can serve. */
 	frontend_kick(&fe, 0);
-	assert_int_equal(wait_for_end(pid), EXIT_FAILURE);
+	assert_int_equal(child_wait(pid), EXIT_FAILURE);
 	frontend_close(&fe);
 }
 
@@ -222,7 +188,7 @@ static void test_socket_of_another(void **state)
 	other = vl_sock_listen(path, 1);
 	assert_true(other >= 0);
 	kill(pid, SIGTERM);
-	assert_int_equal(wait_for_end(pid), EXIT_SUCCESS);
+	assert_int_equal(child_wait(pid), EXIT_SUCCESS);
 	assert_int_equal(unlink(path), 0);
 	close(other);
 }
@@ -282,7 +248,7 @@ static void test_once(void **state)
 
 	(void)state;
 	frontend_check(path);
-	assert_int_equal(wait_for_end(pid), EXIT_SUCCESS);
+	assert_int_equal(child_wait(pid), EXIT_SUCCESS);
 }
 
 /* A connected socket is served to its end. */
@@ -305,7 +271,7 @@ static void test_inherited(void **state)
 	frontend_start_queue(&fe, 0, 16);
 	assert_int_equal(frontend_read_request(&fe, 0, 64), 64);
 	frontend_close(&fe);
-	assert_int_equal(wait_for_end(pid), EXIT_SUCCESS);
+	assert_int_equal(child_wait(pid), EXIT_SUCCESS);
 }
 
 /* A program that was killed leaves its socket; the next one takes the place, a third one does not. */
@@ -316,10 +282,10 @@ static void test_stale_socket(void **state)
 	(void)state;
 	frontend_check(path);
 	second = RUN("VLOOP_NULL", socket_option);
-	assert_int_equal(wait_for_end(second), EXIT_FAILURE);
+	assert_int_equal(child_wait(second), EXIT_FAILURE);
 	frontend_check(path);
 	kill(pid, SIGKILL);
-	assert_int_equal(wait_for_end(pid), -SIGKILL);
+	assert_int_equal(child_wait(pid), -SIGKILL);
 	assert_int_equal(access(path, F_OK), 0);
 	pid = RUN("VLOOP_NULL", socket_option);
 	frontend_check(path);
@@ -364,13 +330,13 @@ static int output_of(const char *const *args, char *buf, size_t size)
 	pid_t pid;
 
 	assert_int_equal(pipe2(fds, O_CLOEXEC), 0);
-	pid = run("VLOOP_RNG", args, fds[1]);
+	pid = child_run("VLOOP_RNG", args, fds[1], -1);
 	close(fds[1]);
 	while ((n = read(fds[0], buf + len, size - 1 - len)) > 0)
 		len += (size_t)n;
 	buf[len] = '\0';
 	close(fds[0]);
-	status = wait_for_end(pid);
+	status = child_wait(pid);
 	return status;
 }
 
@@ -427,7 +393,8 @@ static void test_full_output(void **state)
 
 		assert_true(full >= 0);
 		assert_int_equal(
-			wait_for_end(run("VLOOP_RNG", (const char *const[]){ options[i], NULL }, full)),
+			child_wait(child_run("VLOOP_RNG", (const char *const[]){ options[i], NULL },
+					     full, -1)),
 			1);
 		close(full);
 	}
