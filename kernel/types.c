@@ -31,6 +31,9 @@
 /* Linux drivers put no more than this into a request by default: 1280 KiB, in pages. */
 #define BLK_SEG_MAX	(1280 * SZ_1K / PAGE_SIZE)
 
+/* Physical blocks of 32 MiB, in logical ones of 512 bytes. */
+#define BLK_PHYSICAL_EXP_MAX	16
+
 /*
  * The most that a driver is told of, where it would allocate memory, or loop, by the number
  * alone. Targets and LUNs: virtio 1.3, 5.6.6.1. RSS: what every device has to have, 5.1.4.2, and
@@ -336,10 +339,12 @@ do {												\
  * Every request that the block layer builds within seg_max and size_max fits the arena: the
  * data is one piece there. The driver's segments are merged on the way, so its seg_max is the
  * transport's own and not the back-end's. The block layer sizes a table by the zones that
- * a zoned disk claims to have, without a bound, so there are no such disks.
+ * a zoned disk claims to have, without a bound, so there are no such disks. The driver shifts by
+ * physical_block_exp as it is.
  */
 static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
+	u8 *exp = config + offsetof(struct virtio_blk_config, physical_block_exp);
 	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
 	u32 size_max = rounddown(limits->arena / seg_max, PAGE_SIZE);
 
@@ -350,6 +355,8 @@ static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	put_unaligned_le32(seg_max, config + offsetof(struct virtio_blk_config, seg_max));
 	*features |= BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX);
 
+	if (len >= offsetofend(struct virtio_blk_config, physical_block_exp))
+		*exp = min_t(u8, *exp, BLK_PHYSICAL_EXP_MAX);
 	FIT_LE(16, struct virtio_blk_config, num_queues, config, len, limits->nqueues);
 }
 
