@@ -26,9 +26,9 @@ check: ## all tests that fit into half an hour or so
 	@scripts/packages build check vm
 	@scripts/check.sh quick
 
-check-long: ## every test
+check-long: ## every test, some hours; PARTS="vm debug": only these parts of it
 	@scripts/packages build check vm
-	@scripts/check.sh long
+	@scripts/check.sh long $(PARTS)
 
 check-debug: ## KUnit, failing allocations and system tests in a debug kernel, built first
 	@scripts/packages build check vm

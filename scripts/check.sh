@@ -1,13 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# check.sh quick|long|debug: runs all tests, or those in debug kernels, and adds them up. Every
-# part prints TAP; results/check has what each one said. The last line is the sum.
+# check.sh quick|long|debug [PART...]: runs all tests, or those in debug kernels, and adds them up.
+# Every part prints TAP; results/check has what each one said. The last line is the sum. With PART,
+# names as in what it prints, only these.
 
 set -uo pipefail
 . "$(dirname "$0")/lib.sh"
 
 readonly MODE=${1:?quick, long or debug}
+readonly PARTS=("${@:2}")
 readonly OUT=$RESULTS/check
 passed=0 failed=0 skipped=0
 
@@ -32,6 +34,7 @@ declare -A job_of=() started_at=()
 start_part() {
 	local name=$1
 
+	((${#PARTS[@]} == 0)) || [[ " ${PARTS[*]} " == *" $name "* ]] || return 0
 	shift
 	started_at[$name]=$SECONDS
 	start_job "$OUT/$name.tap" "$OUT/$name.err" "$@"
@@ -43,6 +46,7 @@ start_part() {
 finish_part() {
 	local name=$1 status=0 ok bad skip tap=$OUT/$1.tap err=$OUT/$1.err
 
+	[[ ${job_of[$name]:-} ]] || return 0
 	# shellcheck disable=SC2317 # watch_job calls it
 	part_line() {
 		local ok bad skip
@@ -75,9 +79,9 @@ mkdir -p "$OUT"
 say "Logs are in results/check; a part with nothing to say is silent."
 "$REPO/scripts/build.sh" || exit
 
-# debug_kernel KERNEL [TEST...]: everything takes several times as long there.
-debug_kernel() {
-	part "$1" "$REPO/tests/system/run" --kernel "$1" --out "$OUT/$1" "${@:2}"
+# uml TEST...: in User Mode Linux; everything takes several times as long there.
+uml() {
+	part uml "$REPO/tests/system/run" --kernel uml --out "$OUT/uml" "$@"
 }
 
 if [[ $MODE != debug ]]; then
@@ -85,7 +89,7 @@ if [[ $MODE != debug ]]; then
 	part lint "$REPO/tests/lint/run"
 fi
 if [[ $MODE == debug ]]; then
-	debug_kernel uml basic/ debug/
+	uml basic/ debug/
 elif [[ $MODE == quick ]]; then
 	# Many of the tests wait for a bound to pass: two virtual machines at a time. Who comes
 	# first prepares what both need; the install test has user lands of its own.
@@ -94,12 +98,14 @@ elif [[ $MODE == quick ]]; then
 	part hostile "$REPO/tests/hostile/run" --out "$OUT/hostile"
 	# To build it would take longer than all the rest may.
 	if [[ $("$REPO/tests/vm/vm" kernels) == *$'\n'"uml "* ]]; then
-		debug_kernel uml basic/ debug/10-kunit
+		uml basic/ debug/10-kunit
 	else
 		part uml echo "ok 1 - uml # SKIP its kernel is not built; make check-debug builds it and runs these"
 	fi
 	finish_part system
 else
+	# As long as some of the others together.
+	start_part debug "$REPO/tests/system/run" --kernel debug --out "$OUT/debug"
 	part install "$REPO/tests/install/run"
 	part vm "$REPO/tests/vm/selftest.sh"
 	part system "$REPO/tests/system/run" --group all --out "$OUT/system"
@@ -109,10 +115,15 @@ else
 		part "hostile-$kernel" "$REPO/tests/hostile/run" --kernel "$kernel" \
 			--out "$OUT/hostile-$kernel"
 	done
-	debug_kernel uml basic/ debug/
-	debug_kernel debug
+	uml basic/ debug/
+	finish_part debug
 fi
 
+for name in "${PARTS[@]}"; do
+	[[ ${job_of[$name]:-} ]] && continue
+	say "there is no part $name in $MODE"
+	((++failed))
+done
 say "all parts in $(duration "$SECONDS")"
 say "$passed passed, $failed failed, $skipped skipped" | tee "$OUT/summary"
 ((failed == 0 && passed > 0))
