@@ -248,10 +248,10 @@ static const struct vlb_role *sound_roles(ROLE_ARGS)
 	}
 }
 
-/* struct fuse_out_header: 16 bytes long, error -EIO. */
 /*
  * The driver hands the answer's error and length on as they are, and file systems use both as
- * sizes of what they asked for. So what fuse_dev_write() (fs/fuse/dev.c) checks is checked here.
+ * sizes of what they asked for. FUSE bounds them where an answer comes through /dev/fuse
+ * (fs/fuse/dev.c), and so does this.
  */
 static bool fs_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
 		    u32 total)
@@ -262,6 +262,7 @@ static bool fs_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piec
 	       head->error <= 0 && head->error > -FUSE_ERRORS;
 }
 
+/* struct fuse_out_header: 16 bytes long, error -EIO. */
 static const struct vlb_role fs_role = {
 	.nstart = 8, .start = { 16, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff }, .seen = fs_seen,
 };
