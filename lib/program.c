@@ -85,10 +85,12 @@ static void print_capabilities(const struct vloop_program *program)
 /* Return: 1, when what was asked for has been printed; negative errno. */
 static int printed(const struct vloop_program *program)
 {
-	int r = fflush(stdout) || ferror(stdout) ? -errno : 0;
+	int r;
 
-	if (r == 0)
+	if (!fflush(stdout) && !ferror(stdout))
 		return 1;
+	/* The error may be of an earlier write, and its number lost. */
+	r = errno ? -errno : -EIO;
 	vloop_program_error(program, "writing to the standard output: %s", strerror(-r));
 	return r;
 }
