@@ -3,6 +3,7 @@
 #
 # The smallest pool that works, under full load: requests wait for room, none fails.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 # limit: 300
 . "$SYSTEM/lib.sh"
 

@@ -3,6 +3,7 @@
 #
 # Back-ends without some ring features, eventfds for calls and kicks, other ring sizes, huge pages.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 # limit: 400
 # limit-long: 1200
 . "$SYSTEM/lib.sh"

@@ -3,6 +3,7 @@
 #
 # Attach and detach many times: no memory, slab object or open file more than before.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 # limit: 500
 # limit-long: 2400
 . "$SYSTEM/lib.sh"

@@ -3,6 +3,7 @@
 #
 # Detach under load: refused while mounted, fails the requests with --force, never hangs.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 . "$SYSTEM/lib.sh"
 
 make_disk disk.img 64M

@@ -3,6 +3,7 @@
 #
 # A back-end that hangs: detach is bounded, and --force does not wait for it.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 . "$SYSTEM/lib.sh"
 
 in_flight() {

@@ -3,6 +3,7 @@
 #
 # The driver is unbound and bound again under load; the disk comes back as it was.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 . "$SYSTEM/lib.sh"
 
 virtio() {

@@ -4,6 +4,7 @@
 # The adapter is killed after each delay, in the middle of attaching and under load:
 # the device goes, its users get errors, and the next attach works.
 # variants: qsd vloop-blk
+# quick: vloop-blk
 # limit: 300
 # limit-long: 900
 . "$SYSTEM/lib.sh"
