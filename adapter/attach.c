@@ -12,6 +12,7 @@
 #include "attach.h"
 #include "attach_options.h"
 #include "parse.h"
+#include "signals.h"
 #include "sysfs.h"
 
 enum {
@@ -352,6 +353,7 @@ static int block_signals(void)
 	sigemptyset(&set);
 	sigaddset(&set, SIGINT);
 	sigaddset(&set, SIGTERM);
+	vl_add_hangup(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

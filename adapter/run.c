@@ -29,6 +29,7 @@
 #include "output.h"
 #include "run_process.h"
 #include "run_state.h"
+#include "signals.h"
 
 struct run_options {
 	const char *file;
@@ -251,13 +252,14 @@ static void handle_signals(struct run *run)
 
 static int block_signals(void)
 {
-	static const int taken[] = {SIGINT, SIGTERM, SIGHUP, SIGCHLD};
+	static const int taken[] = {SIGINT, SIGTERM, SIGCHLD};
 	sigset_t set;
 
 	signal(SIGPIPE, SIG_IGN);
 	sigemptyset(&set);
 	for (size_t i = 0; i < sizeof(taken) / sizeof(taken[0]); i++)
 		sigaddset(&set, taken[i]);
+	vl_add_hangup(&set);
 	sigprocmask(SIG_BLOCK, &set, NULL);
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }

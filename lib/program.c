@@ -18,6 +18,7 @@
 #include "internal.h"
 #include "log.h"
 #include "parse.h"
+#include "signals.h"
 #include "streams.h"
 
 /* Above what struct vloop_program leaves to the programs. */
@@ -233,10 +234,16 @@ static int watch_signals(struct vloop_dev *dev, sigset_t *before)
 	sigset_t wanted;
 	int fd, r;
 
+	r = pthread_sigmask(SIG_BLOCK, NULL, before);
+	if (r)
+		return -r;
 	sigemptyset(&wanted);
 	sigaddset(&wanted, SIGTERM);
 	sigaddset(&wanted, SIGINT);
-	r = pthread_sigmask(SIG_BLOCK, &wanted, before);
+	/* To some programs it means something else. */
+	if (!sigismember(before, SIGHUP))
+		vl_add_hangup(&wanted);
+	r = pthread_sigmask(SIG_BLOCK, &wanted, NULL);
 	if (r)
 		return -r;
 	fd = signalfd(-1, &wanted, SFD_CLOEXEC | SFD_NONBLOCK);

@@ -540,14 +540,15 @@ int vloop_program_parse(const struct vloop_program *program, int argc, char **ar
 			struct vloop_args *ret_args, void *user);
 
 /**
- * vloop_program_run() - serve front-ends until SIGTERM or SIGINT
+ * vloop_program_run() - serve front-ends until SIGTERM, SIGINT or SIGHUP
  * @args: from vloop_program_parse()
  * @dev: the device
  *
- * Blocks SIGTERM and SIGINT in the calling thread and takes them by descriptor, sets a log function
- * that writes to stderr, listens, runs. With --once, and with a connected --fd, it returns when
- * the front-end goes. Call it before making threads, or block those signals in them. SIGPIPE is
- * ignored meanwhile.
+ * Blocks these signals in the calling thread and takes them by descriptor, sets a log function
+ * that writes to stderr, listens, runs. SIGHUP is left alone when it is ignored (nohup(1)), or
+ * blocked already because the program has a use of its own for it. With --once, and with a connected
+ * --fd, it returns when the front-end goes. Call it before making threads, or block those signals
+ * in them. SIGPIPE is ignored meanwhile.
  *
  * Return: 0 after a signal or the end that --once asks for; a negative errno after saying on stderr
  * what went wrong.

@@ -193,6 +193,31 @@ static void test_socket_of_another(void **state)
 	close(other);
 }
 
+/* The terminal goes: so does the program, except under nohup(1). */
+static void test_hangup(void **state)
+{
+	pid_t pid = RUN("VLOOP_RNG", socket_option);
+	struct frontend fe;
+
+	(void)state;
+	begin(&fe);
+	frontend_close(&fe);
+	kill(pid, SIGHUP);
+	assert_int_equal(child_wait(pid), EXIT_SUCCESS);
+	assert_int_equal(access(path, F_OK), -1);
+
+	signal(SIGHUP, SIG_IGN);
+	pid = RUN("VLOOP_RNG", socket_option);
+	signal(SIGHUP, SIG_DFL);
+	begin(&fe);
+	kill(pid, SIGHUP);
+	assert_int_equal(frontend_read_request(&fe, 0, 64), 64);
+	frontend_close(&fe);
+	begin(&fe);
+	frontend_close(&fe);
+	end(pid);
+}
+
 /* No more than the limit in one period: the second request stays where it is. */
 static void test_limit(void **state)
 {
@@ -410,7 +435,7 @@ int main(void)
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
 		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_closed_streams),
 		TEST(test_full_output),
-		TEST(test_options),
+		TEST(test_hangup),    TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
