@@ -53,6 +53,7 @@ struct run {
 	struct run_identity *identities;
 	int signal_fd;
 	bool ready_told;
+	bool output_warned;
 	size_t up_told;
 };
 
@@ -194,7 +195,12 @@ static void take_device(void *context, const char *line)
 	else
 		printf("%s: %s\n", run->conf.devices[where->index].name,
 		       device ? device : "no kernel device");
-	fflush(stdout);
+	if ((fflush(stdout) || ferror(stdout)) && !run->output_warned) {
+		/* The devices are there in any case. */
+		msg_warn("which devices came could not be written to the standard output: %s",
+			 strerror(errno));
+		run->output_warned = true;
+	}
 	json_object_put(object);
 	run_device_up(&run->state, where->index, now_ms());
 }

@@ -100,3 +100,16 @@ grep -qF "bad.conf:3:11: there is no program 'no-such-program'" bad.err || fail 
 printf '[device r]\ntype = rng\nqueues = many\n' >bad.conf
 expect 2 vloop run --check bad.conf 2>bad.err
 grep -qF "bad.conf:3:10: queues: expected a number from 1 to 128, not 'many'" bad.err || fail "$(cat bad.err)"
+
+# Nobody gets to know its name; it is there.
+cat >full.conf <<-'EOT'
+	[device r]
+	type = rng
+	command = vloop-rng --socket-path=${socket}
+EOT
+vloop run --directory "$T/full.run" full.conf >/dev/full 2>full.err &
+RUN=$!
+await_message full 'could not be written to the standard output: No space left'
+wait_state r running
+stop_run 0
+nothing_left full r
