@@ -29,16 +29,67 @@ show_failures() {
 		failing && lines++ < 30 { print "    " $0 }' "$1"
 }
 
-# start_part NAME COMMAND...
+# What each part is.
+run_part() {
+	local long=""
+
+	[[ $MODE == quick ]] || long=--long
+	case $1 in
+	unit) "$REPO/scripts/unit-tests.sh" ;;
+	lint) "$REPO/tests/lint/run" ;;
+	vm) "$REPO/tests/vm/selftest.sh" ;;
+	install) "$REPO/tests/install/run" ;;
+	system) "$REPO/tests/system/run" --group "$MODE" --out "$OUT/system" ;;
+	system-*) "$REPO/tests/system/run" --group all --kernel "${1#*-}" --out "$OUT/$1" ;;
+	hostile) "$REPO/tests/hostile/run" ${long:+"$long"} --out "$OUT/hostile" ;;
+	hostile-*) "$REPO/tests/hostile/run" --kernel "${1#*-}" --out "$OUT/$1" ;;
+	debug) "$REPO/tests/system/run" --kernel debug --out "$OUT/debug" ;;
+	uml) run_uml ;;
+	esac
+}
+
+# In User Mode Linux, where everything takes several times as long.
+run_uml() {
+	local tests=(basic/ debug/)
+
+	if [[ $MODE == quick ]]; then
+		tests=(basic/ debug/10-kunit)
+		# To build it would take longer than all the rest may.
+		if [[ $("$REPO/tests/vm/vm" kernels) != *$'\n'"uml "* ]]; then
+			echo "ok 1 - uml # SKIP its kernel is not built; make check-debug builds it and runs these"
+			return
+		fi
+	fi
+	"$REPO/tests/system/run" --kernel uml --out "$OUT/uml" "${tests[@]}"
+}
+
+# start_part NAME
 declare -A job_of=() started_at=()
 start_part() {
-	local name=$1
+	started_at[$1]=$SECONDS
+	start_job "$OUT/$1.tap" "$OUT/$1.err" run_part "$1"
+	job_of[$1]=$JOB
+}
 
-	((${#PARTS[@]} == 0)) || [[ " ${PARTS[*]} " == *" $name "* ]] || return 0
-	shift
-	started_at[$name]=$SECONDS
-	start_job "$OUT/$name.tap" "$OUT/$name.err" "$@"
-	job_of[$name]=$JOB
+# What the parts that run are at, about so wide: show_running WIDTH.
+show_running() {
+	local name ok bad skip share=$(($1 / ${#running[@]})) between=""
+
+	for name in "${running[@]}"; do
+		read -r ok bad skip < <(counts "$OUT/$name.tap")
+		printf '%s%s: ' "$between" "$name"
+		between="; "
+		if ((ok + bad + skip == 0)); then
+			last_line "$OUT/$name.err" "$share"
+			continue
+		fi
+		((ok == 0)) || printf '%s passed ' "$ok"
+		((bad == 0)) || printf '%s failed ' "$bad"
+		((skip == 0)) || printf '%s skipped ' "$skip"
+		# Where there is room.
+		((share < 50)) ||
+			printf '(%s)' "$(grep -E '^(not )?ok ' "$OUT/$name.tap" | tail -n 1 | cut -c 1-"$share")"
+	done
 }
 
 # finish_part NAME: waits for it. A part's status counts too: one that ends badly
@@ -46,17 +97,6 @@ start_part() {
 finish_part() {
 	local name=$1 status=0 ok bad skip tap=$OUT/$1.tap err=$OUT/$1.err
 
-	[[ ${job_of[$name]:-} ]] || return 0
-	# shellcheck disable=SC2317 # watch_job calls it
-	part_line() {
-		local ok bad skip
-
-		read -r ok bad skip < <(counts "$tap")
-		((ok + bad + skip)) || { last_line "$err" "$1" && return; }
-		printf '%s passed, %s failed, %s skipped; %s' "$ok" "$bad" "$skip" \
-			"$(grep -E '^(not )?ok ' "$tap" | tail -n 1 | cut -c 1-"$1")"
-	}
-	watch_job "${job_of[$name]}" "$name" part_line
 	end_of_job "${job_of[$name]}" || status=$?
 	read -r ok bad skip < <(counts "$tap")
 	if ((bad == 0 && (status != 0 || ok + skip == 0))); then
@@ -69,9 +109,39 @@ finish_part() {
 	((passed += ok, failed += bad, skipped += skip))
 }
 
-part() {
-	start_part "$@"
-	finish_part "$1"
+# Waits until one of those that run has ended, and finishes it.
+finish_one() {
+	local name pids=() left=()
+
+	for name in "${running[@]}"; do
+		pids+=("${job_of[$name]}")
+	done
+	watch_jobs "${running[*]}" show_running "${pids[@]}"
+	for name in "${running[@]}"; do
+		if kill -0 "${job_of[$name]}" 2>/dev/null; then
+			left+=("$name")
+		else
+			finish_part "$name"
+		fi
+	done
+	running=("${left[@]}")
+}
+
+# run_parts COUNT NAME...: so many at a time, in this order.
+running=()
+run_parts() {
+	local count=$1 name
+
+	shift
+	for name; do
+		((${#PARTS[@]} == 0)) || [[ " ${PARTS[*]} " == *" $name "* ]] || continue
+		((${#running[@]} < count)) || finish_one
+		start_part "$name"
+		running+=("$name")
+	done
+	while ((${#running[@]})); do
+		finish_one
+	done
 }
 
 rm -rf "$OUT"
@@ -79,45 +149,19 @@ mkdir -p "$OUT"
 say "Logs are in results/check; a part with nothing to say is silent."
 "$REPO/scripts/build.sh" || exit
 
-# uml TEST...: in User Mode Linux; everything takes several times as long there.
-uml() {
-	part uml "$REPO/tests/system/run" --kernel uml --out "$OUT/uml" "$@"
-}
-
-if [[ $MODE != debug ]]; then
-	part unit "$REPO/scripts/unit-tests.sh"
-	part lint "$REPO/tests/lint/run"
-fi
-if [[ $MODE == debug ]]; then
-	uml basic/ debug/
-elif [[ $MODE == quick ]]; then
-	# Many of the tests wait for a bound to pass: two virtual machines at a time. Who comes
-	# first prepares what both need; the install test has user lands of its own.
-	start_part system "$REPO/tests/system/run" --group quick --out "$OUT/system"
-	part install "$REPO/tests/install/run"
-	part hostile "$REPO/tests/hostile/run" --out "$OUT/hostile"
-	# To build it would take longer than all the rest may.
-	if [[ $("$REPO/tests/vm/vm" kernels) == *$'\n'"uml "* ]]; then
-		uml basic/ debug/10-kunit
-	else
-		part uml echo "ok 1 - uml # SKIP its kernel is not built; make check-debug builds it and runs these"
-	fi
-	finish_part system
-else
-	# As long as some of the others together.
-	start_part debug "$REPO/tests/system/run" --kernel debug --out "$OUT/debug"
-	part install "$REPO/tests/install/run"
-	part vm "$REPO/tests/vm/selftest.sh"
-	part system "$REPO/tests/system/run" --group all --out "$OUT/system"
-	part hostile "$REPO/tests/hostile/run" --long --out "$OUT/hostile"
-	# Their drivers are others, and so is what a back-end can do to them.
-	for kernel in 6.1 7.2; do
-		part "hostile-$kernel" "$REPO/tests/hostile/run" --kernel "$kernel" \
-			--out "$OUT/hostile-$kernel"
-	done
-	uml basic/ debug/
-	finish_part debug
-fi
+# Many of the tests wait for a bound to pass: two virtual machines at a time. Who comes first
+# prepares what several need.
+case $MODE in
+quick)
+	run_parts 1 unit lint
+	run_parts 2 system install hostile uml
+	;;
+long)
+	run_parts 1 unit lint vm
+	run_parts 2 debug system hostile system-6.1 system-7.2 hostile-6.1 hostile-7.2 install uml
+	;;
+debug) run_parts 1 uml ;;
+esac
 
 for name in "${PARTS[@]}"; do
 	[[ ${job_of[$name]:-} ]] && continue

@@ -33,14 +33,23 @@ last_line() {
 		tail -n 1 | tr -d '\000-\037' | cut -c 1-"$2" || true
 }
 
-# Shows that a background job is alive: watch_job PID LABEL FUNCTION, where
-# FUNCTION prints what it is at. A terminal gets one line that changes; a file
-# gets a line now and then.
-watch_job() {
-	local pid=$1 label=$2 status_line=$3 started=$SECONDS next=15 at
+all_alive() {
+	local pid
 
+	for pid; do
+		kill -0 "$pid" 2>/dev/null || return
+	done
+}
+
+# Shows that background jobs are alive, until one of them ends: watch_jobs LABEL FUNCTION
+# PID..., where FUNCTION prints what they are at. A terminal gets one line that changes; a
+# file gets a line now and then.
+watch_jobs() {
+	local label=$1 status_line=$2 started=$SECONDS next=15 at
+
+	shift 2
 	if [[ -t 1 ]]; then
-		while kill -0 "$pid" 2>/dev/null; do
+		while all_alive "$@"; do
 			printf '\r\033[K  %s (%s) %s' "$label" "$(duration $((SECONDS - started)))" \
 				"$("$status_line" 60)"
 			sleep 0.5
@@ -48,7 +57,7 @@ watch_job() {
 		printf '\r\033[K'
 	else
 		say "  $label ..."
-		while kill -0 "$pid" 2>/dev/null; do
+		while all_alive "$@"; do
 			at=$((SECONDS - started))
 			if ((at >= next)); then
 				say "    ... $(duration $at) $("$status_line" 100)"
@@ -107,10 +116,10 @@ step() {
 	shift
 	mkdir -p "$RESULTS/logs"
 	log=$RESULTS/logs/$(tr -cs '[:alnum:]' - <<<"$label").log
-	# shellcheck disable=SC2317 # watch_job calls it
+	# shellcheck disable=SC2317 # watch_jobs calls it
 	step_line() { last_line "$log" "$1"; }
 	start_job "$log" "$log" "$@"
-	watch_job "$JOB" "$label" step_line
+	watch_jobs "$label" step_line "$JOB"
 	end_of_job "$JOB" || status=$?
 	if ((status)); then
 		tail -n 40 "$log" >&2

@@ -415,7 +415,7 @@ case_config-size() {
 case_config-random() {
 	local i
 
-	for ((i = 0; i < $(pick 5 200); i++)); do
+	for ((i = 0; i < $(pick 5 60); i++)); do
 		any l config-random --seed $((SEED * 1000 + i))
 	done
 }
