@@ -125,7 +125,8 @@ static int walk_indirect(struct vloop_queue *queue, struct vloop_req *req,
 
 /*
  * How many descriptors the chain has, and its buffer id, which is in the last one. The flags are
- * loaded again when the buffers are read, but the length of the chain is decided here.
+ * loaded again when the buffers are read, but the length of the chain is decided here. Descriptors
+ * that were filled but not flushed are not the driver's yet.
  */
 static int measure(struct vloop_queue *queue, uint16_t flags, uint16_t *ret_count, uint16_t *ret_id)
 {
@@ -133,7 +134,7 @@ static int measure(struct vloop_queue *queue, uint16_t flags, uint16_t *ret_coun
 	uint32_t idx = p->avail_idx, count = 1;
 
 	for (;;) {
-		if (p->desc_out + count > queue->size)
+		if (p->desc_out + p->batch + count > queue->size)
 			return ring_error(queue, "more descriptors than the ring has");
 		if (!(flags & DESC_NEXT))
 			break;

@@ -172,6 +172,15 @@ int split_pop(struct vloop_queue *queue, struct vloop_req **reqs, unsigned int m
 				if (r <= 0)
 					break;
 			}
+			/*
+			 * What was completed is the driver's again only when the used index has
+			 * been published: until then there is nothing that it could offer.
+			 */
+			if (queue->in_flight + n + (uint16_t)(s->used_idx - s->published) >=
+			    queue->size) {
+				r = ring_error(queue, "more requests than it has entries");
+				break;
+			}
 			head = load16(&s->avail->ring[s->last_avail & (queue->size - 1)]);
 			s->last_avail++;
 		}

@@ -373,9 +373,13 @@ struct vloop_req {
  * Requests may be completed in any order. They must be completed, with what error the device type
  * has for it when they cannot be served.
  *
- * Return: the number of requests, 0 to @max; -EPROTO (a bad ring or descriptor: nothing can be taken
- * any more, complete what was taken and return the error from the queue's function); -ESHUTDOWN
- * (the queue does not run).
+ * Requests in flight and requests completed but not flushed yet are together never more than
+ * vloop_queue_size(): a driver that offers more did not wait until it had them back. So a loop that
+ * takes and completes until this returns 0, and flushes then, comes to an end with any driver.
+ *
+ * Return: the number of requests, 0 to @max; -EPROTO (a bad ring or descriptor, or more requests than
+ * the ring has entries: nothing can be taken any more, complete what was taken and return the error
+ * from the queue's function); -ESHUTDOWN (the queue does not run).
  */
 int vloop_queue_pop(struct vloop_queue *queue, struct vloop_req **ret_reqs, unsigned int max);
 

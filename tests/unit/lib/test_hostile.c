@@ -311,6 +311,83 @@ static void test_packed_overrun(void **state)
 	fixture_free(&f);
 }
 
+/* Take one request, complete it and do not flush; what vloop_queue_pop() said. */
+static int serve_one(struct fixture *f)
+{
+	struct vloop_req *req;
+	int n = vloop_queue_pop(f->queue, &req, 1);
+
+	if (n > 0)
+		vloop_queue_complete(f->queue, req, 0);
+	return n;
+}
+
+/* What was completed is offered again before the used index says that it is back. */
+static void test_split_offered_before_flush(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 0);
+	f.driver.desc[5] = desc_of(guest_of(DATA_OFFSET), 1, DESC_WRITE, 0);
+	for (int i = 0; i < 16; i++) {
+		offer(&f, 5);
+		assert_int_equal(serve_one(&f), 1);
+	}
+	offer(&f, 5);
+	expect_refusal(&f);
+}
+
+/* The same while others are in flight. */
+static void test_split_offered_beside_others(void **state)
+{
+	struct vloop_req *reqs[16];
+	struct fixture f;
+
+	(void)state;
+	begin(&f, 0);
+	for (uint16_t i = 0; i < 12; i++) {
+		f.driver.desc[i] = desc_of(guest_of(DATA_OFFSET), 1, DESC_WRITE, 0);
+		offer(&f, i);
+	}
+	assert_int_equal(vloop_queue_pop(f.queue, reqs, 16), 12);
+	vloop_queue_complete(f.queue, reqs[3], 1);
+	for (int i = 0; i < 8; i++)
+		offer(&f, 3);
+	for (int i = 0; i < 4; i++)
+		assert_int_equal(serve_one(&f), 1);
+	assert_int_equal(serve_one(&f), -EPROTO);
+	assert_int_equal(messages, 1);
+	assert_int_equal(vloop_queue_in_flight(f.queue), 11);
+	fixture_free(&f);
+}
+
+/* Chains of @count descriptors, again and again around the ring. */
+static void offer_packed_before_flush(uint16_t count)
+{
+	struct fixture f;
+
+	begin(&f, PACKED);
+	for (uint16_t at = 0; at < 17; at++) {
+		uint16_t flags = (at + 1) % count ? DESC_NEXT : 0;
+
+		if (at % count == 0 && at)
+			assert_int_equal(serve_one(&f), 1);
+		f.driver.pdesc[at % 16] = pdesc(guest_of(DATA_OFFSET), 1, 3, flags);
+	}
+	/* The first one of the next lap: available is now the other way round. */
+	f.driver.pdesc[0].flags = 1U << 15;
+	expect_refusal(&f);
+}
+
+static void test_packed_offered_before_flush(void **state)
+{
+	(void)state;
+	offer_packed_before_flush(1);
+	offer_packed_before_flush(2);
+	offer_packed_before_flush(8);
+}
+
 /* Rings that cannot be: outside of the memory, not aligned, of no possible size or position. */
 static void test_bad_rings(void **state)
 {
@@ -369,6 +446,9 @@ int main(void)
 		cmocka_unit_test(test_packed_endless),
 		cmocka_unit_test(test_packed_id_twice),
 		cmocka_unit_test(test_packed_overrun),
+		cmocka_unit_test(test_split_offered_before_flush),
+		cmocka_unit_test(test_split_offered_beside_others),
+		cmocka_unit_test(test_packed_offered_before_flush),
 		cmocka_unit_test(test_bad_rings),
 	};
 

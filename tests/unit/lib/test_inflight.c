@@ -148,6 +148,75 @@ static void test_not_cleared(void **state)
 	fixture_free(&f);
 }
 
+/* Take one request, complete it and do not flush; what vloop_queue_pop() said. */
+static int serve_one(struct fixture *f)
+{
+	struct vloop_req *req;
+	int n = vloop_queue_pop(f->queue, &req, 1);
+
+	if (n > 0)
+		vloop_queue_complete(f->queue, req, 1);
+	return n;
+}
+
+/*
+ * A full ring is recovered: requests taken again and requests completed but not flushed are all that
+ * an honest driver can have out, and nobody is refused.
+ */
+static void test_full_ring(void **state)
+{
+	struct fixture f;
+
+	(void)state;
+	begin(&f);
+	for (int i = 0; i < SIZE; i++)
+		add(&f);
+	for (int i = 0; i < SIZE / 2; i++)
+		assert_int_equal(serve_one(&f), 1);
+	fixture_reopen(&f);
+	for (int lap = 0; lap < 5; lap++) {
+		for (int i = 0; i < SIZE; i++)
+			assert_int_equal(serve_one(&f), 1);
+		assert_int_equal(serve_one(&f), 0);
+		vloop_queue_flush(f.queue);
+		assert_int_equal(count_used(&f), SIZE);
+		for (int i = 0; i < SIZE; i++)
+			add(&f);
+	}
+	fixture_free(&f);
+}
+
+/* The heads that the record asks for count, too: one offered again before the flush is too many. */
+static void test_offered_before_flush(void **state)
+{
+	struct fixture f;
+	int head = 0;
+
+	(void)state;
+	for (int recovered = 0; recovered < 2; recovered++) {
+		begin(&f);
+		for (int i = 0; i < SIZE / 2; i++)
+			head = add(&f);
+		if (recovered) {
+			struct vloop_req *reqs[SIZE];
+
+			assert_int_equal(vloop_queue_pop(f.queue, reqs, SIZE), SIZE / 2);
+			fixture_reopen(&f);
+		}
+		for (int i = 0; i < SIZE; i++) {
+			assert_int_equal(serve_one(&f), 1);
+			/* What the driver sees in the used ring before the index. */
+			f.driver.avail->ring[f.driver.avail_idx++ % SIZE] = htole16(head);
+			driver_publish(&f.driver);
+		}
+		assert_int_equal(serve_one(&f), -EPROTO);
+		assert_int_equal(atomic_load(&f.queue->error), -EPROTO);
+		vloop_queue_flush(f.queue);
+		assert_int_equal(le16toh(f.driver.used->idx), SIZE);
+		fixture_free(&f);
+	}
+}
+
 /* A record that is garbage leads to requests that are refused or done again, to nothing else. */
 static void test_garbage(void **state)
 {
@@ -199,6 +268,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_resubmit),    cmocka_unit_test(test_not_published),
 		cmocka_unit_test(test_not_cleared), cmocka_unit_test(test_garbage),
+		cmocka_unit_test(test_full_ring),   cmocka_unit_test(test_offered_before_flush),
 		cmocka_unit_test(test_packed_has_none),
 	};
 

@@ -199,6 +199,73 @@ static void test_laps(void **state)
 	}
 }
 
+/* Fill the ring, with chains of one or two descriptors, some of them in tables. */
+static void fill_ring(struct fixture *f, uint32_t *seed)
+{
+	const struct buffer buffers[] = {
+		{ guest_of(DATA_OFFSET), 16, false },
+		{ guest_of(DATA_OFFSET + 4096), 16, true },
+	};
+	bool table;
+
+	do
+		table = (f->features & INDIR) && next_random(seed) % 2;
+	while (driver_add(&f->driver, buffers, 1 + next_random(seed) % 2, table) >= 0);
+	while (driver_add(&f->driver, buffers, 1, false) >= 0)
+		;
+	driver_publish(&f->driver);
+}
+
+static void keep_full(uint64_t features, uint16_t size)
+{
+	struct vloop_req *held[16];
+	unsigned int num = 0;
+	uint32_t seed = size, id, len;
+	struct fixture f;
+
+	fixture_init(&f, features, size);
+	for (int lap = 0; lap < 300; lap++) {
+		fill_ring(&f, &seed);
+		while (num < size && vloop_queue_pop(f.queue, &held[num], 1) == 1)
+			num++;
+		assert_true(num > 0);
+		for (uint32_t n = next_random(&seed) % (num + 1); n; n--) {
+			unsigned int i = next_random(&seed) % num;
+			struct vloop_req *more;
+
+			vloop_queue_complete(f.queue, held[i], 0);
+			held[i] = held[--num];
+			assert_int_equal(vloop_queue_pop(f.queue, &more, 1), 0);
+		}
+		vloop_queue_flush(f.queue);
+		while (driver_used(&f.driver, &id, &len))
+			;
+		/* Every few laps, stopped and started when nothing is out. */
+		if (num == 0 && lap % 3 == 0) {
+			ring_close(f.queue);
+			assert_int_equal(ring_open(f.queue), 0);
+		}
+	}
+	assert_int_equal(atomic_load(&f.queue->error), 0);
+	while (num)
+		vloop_queue_complete(f.queue, held[--num], 0);
+	fixture_free(&f);
+}
+
+/* A driver that always offers as much as it may is not refused, whatever has not been flushed yet. */
+static void test_full_ring(void **state)
+{
+	(void)state;
+	for (uint16_t size = 1; size <= 16; size++) {
+		if (!(size & (size - 1))) {
+			keep_full(SPLIT, size);
+			keep_full(EVENT | INDIR, size);
+		}
+		keep_full(PACKED, size);
+		keep_full(PACKED | EVENT | INDIR, size);
+	}
+}
+
 static void add_one(struct fixture *f)
 {
 	struct buffer buffer = { guest_of(DATA_OFFSET), 64, true };
@@ -315,6 +382,7 @@ int main(void)
 		ALL(test_round_trip), ALL(test_written_is_clamped), ALL(test_pieces),
 		ALL(test_laps),	      ALL(test_kicks),		    ALL(test_calls),
 		ALL(test_base),	      ALL(test_ack_kick),
+		cmocka_unit_test(test_full_ring),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
