@@ -17,6 +17,9 @@
 /* Of vhost, not of the device: dirty pages are logged during migration, which there is none of. */
 #define VHOST_LOG_ALL 26
 #define BLK_READ_ONLY 5
+#define BLK_FLUSH 9
+#define BLK_CONFIG_WCE 11
+#define BLK_WCE_OFFSET 32
 #define NET_MAC 5
 #define CONNECT_STEP_MS 50
 
@@ -138,6 +141,19 @@ static enum vloop_exit choose_queues(struct attach *attach, const struct config_
 	return EXIT_OK;
 }
 
+/*
+ * The field wce says whether there is a cache to flush, for drivers that know of CONFIG_WCE.
+ * qemu-storage-daemon has 0 there until a driver writes it, and caches all the same. Without the
+ * feature a driver always flushes (virtio 1.3, 5.2.5.1).
+ */
+static bool denies_cache(const struct attach *attach, uint64_t features)
+{
+	const uint64_t both = BIT(BLK_FLUSH) | BIT(BLK_CONFIG_WCE);
+
+	return attach->type->id == 2 && (features & both) == both &&
+	       !config_get(&attach->config, BLK_WCE_OFFSET, 1);
+}
+
 static void choose_features(struct attach *attach)
 {
 	const struct attach_options *options = attach->options;
@@ -152,6 +168,12 @@ static void choose_features(struct attach *attach)
 		features &= ~BIT(VIRTIO_RING_F_INDIRECT_DESC);
 	if (attach->type->id == 2 && options->read_only)
 		features |= BIT(BLK_READ_ONLY);
+	if (denies_cache(attach, features)) {
+		msg_debug("%s: it says that it has no cache (wce = 0), which may be wrong: the "
+			  "driver is to flush, and CONFIG_WCE is not offered",
+			  attach_source(attach));
+		features &= ~BIT(BLK_CONFIG_WCE);
+	}
 	if (attach->type->id == 1) {
 		if (options->config.has_mac)
 			features |= BIT(NET_MAC);

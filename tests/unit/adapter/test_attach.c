@@ -493,6 +493,31 @@ static void test_options_reach_kernel(void **state)
 	tear_down(&stage);
 }
 
+/* The features that a driver is offered of a back-end with @features, and @wce in its config space. */
+static uint64_t offered(uint64_t features, uint8_t wce)
+{
+	struct stage stage;
+
+	set_up(&stage, step_plain);
+	stage.backend[0].features |= features;
+	stage.backend[0].config[32] = wce;
+	assert_int_equal(run(&stage), EXIT_OK);
+	tear_down(&stage);
+	return stage.kernel.create.features & ((1ULL << 9) | (1ULL << 11));
+}
+
+/* A driver that is told that there is no cache would never flush. */
+static void test_cache_mode(void **state)
+{
+	const uint64_t flush = 1ULL << 9, config_wce = 1ULL << 11;
+
+	(void)state;
+	assert_int_equal(offered(flush | config_wce, 0), flush);
+	assert_int_equal(offered(flush | config_wce, 1), flush | config_wce);
+	assert_int_equal(offered(config_wce, 0), config_wce);
+	assert_int_equal(offered(flush, 0), flush);
+}
+
 /* The module's own kick files where it has them. */
 static void test_kick_file(void **state)
 {
@@ -530,6 +555,7 @@ int main(void)
 		cmocka_unit_test(test_free_name),
 		cmocka_unit_test(test_misfits),
 		cmocka_unit_test(test_module_limits),
+		cmocka_unit_test(test_cache_mode),
 		cmocka_unit_test(test_kick_file),
 		cmocka_unit_test(test_wait_interrupted),
 		cmocka_unit_test(test_options_reach_kernel),
