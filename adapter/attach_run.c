@@ -154,15 +154,6 @@ static void handle_signal(struct attach *attach)
 		start_removal(attach);
 }
 
-/* The eventfd is shared by all rings; which of them it was is in the back-end's own log. */
-static void handle_ring_error(struct attach *attach)
-{
-	uint64_t count;
-
-	if (read(attach->session.err, &count, sizeof(count)) == sizeof(count))
-		link_lost(attach, "it reported an error on a ring");
-}
-
 /* Between requests the socket is silent: input there is the end, or a peer gone astray. */
 static void handle_socket(struct attach *attach, short revents)
 {
@@ -214,8 +205,12 @@ static int wait_and_handle(struct attach *attach)
 		handle_channel(attach);
 	if (fds[SOCKET].revents && attach->linked)
 		handle_socket(attach, fds[SOCKET].revents);
+	/*
+	 * The eventfd is shared by all rings; which of them it was is in the back-end's own log. It
+	 * is not read, since the back-end could make that wait: its flags and count are shared.
+	 */
 	if (fds[RING_ERROR].revents && attach->linked && attach->session.err >= 0)
-		handle_ring_error(attach);
+		link_lost(attach, "it reported an error on a ring");
 	if (fds[KERNEL].revents)
 		handle_kernel(attach);
 	if (fds[SIGNAL].revents && !attach->removed)

@@ -493,7 +493,7 @@ static void test_options_reach_kernel(void **state)
 	tear_down(&stage);
 }
 
-/* The features that a driver is offered of a back-end with @features, and @wce in its config space. */
+/* What a driver is offered of a back-end with @features, and @wce in its config space. */
 static uint64_t offered(uint64_t features, uint8_t wce)
 {
 	struct stage stage;

@@ -1,10 +1,19 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* The back-end goes, comes again, or does not. */
 #include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 #include <string.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <linux/sockios.h>
 
 #include <cmocka.h>
 
@@ -158,15 +167,74 @@ static void test_unfit_successor(void **state)
 	assert_int_equal(stage.backend[2].seen[VHOST_USER_SET_FEATURES], 1);
 }
 
+/*
+ * A back-end that reports an error of a ring, and takes the report back between the adapter's
+ * poll() and what comes after it: while the adapter waits for the second half of a message.
+ */
+struct report {
+	struct vhost_user_msg msg;
+	pthread_t thread;
+	int channel, err;
+};
+
+#define HALF (VHOST_USER_HDR_SIZE / 2)
+
+static void *take_back(void *arg)
+{
+	struct report *report = arg;
+	int unread = 0;
+	uint64_t count;
+
+	while (!ioctl(report->channel, SIOCOUTQ, &unread) && unread)
+		sched_yield();
+	fcntl(report->err, F_SETFL, 0);
+	(void)!read(report->err, &count, sizeof(count));
+	send(report->channel, (char *)&report->msg.hdr + HALF, VHOST_USER_HDR_SIZE - HALF,
+	     MSG_NOSIGNAL);
+	return NULL;
+}
+
+static struct report report;
+
+static void step_ring_error(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+	uint64_t one = 1;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START && kernel->starts == 1) {
+		report.channel = stage->backend[0].channel;
+		report.err = stage->attach.session.err;
+		vhost_user_init(&report.msg, VHOST_USER_BACKEND_CONFIG_CHANGE, 0);
+		assert_int_equal(send(report.channel, &report.msg.hdr, HALF, 0), HALF);
+		assert_int_equal(write(report.err, &one, sizeof(one)), sizeof(one));
+		assert_int_equal(pthread_create(&report.thread, NULL, take_back, &report), 0);
+	} else if (request == VLB_IOC_START) {
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void test_ring_error(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_ring_error);
+	assert_int_equal(run(&stage), EXIT_OK);
+	pthread_join(report.thread, NULL);
+	assert_int_equal(stage.kernel.starts, 2);
+	assert_int_equal(stage.kernel.stops, 1);
+	tear_down(&stage);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_reconnect),
-		cmocka_unit_test(test_crashing),
-		cmocka_unit_test(test_lasting),
-		cmocka_unit_test(test_disconnect_fail),
-		cmocka_unit_test(test_disconnect_remove),
-		cmocka_unit_test(test_unfit_successor),
+		cmocka_unit_test(test_reconnect),	  cmocka_unit_test(test_crashing),
+		cmocka_unit_test(test_lasting),		  cmocka_unit_test(test_disconnect_fail),
+		cmocka_unit_test(test_disconnect_remove), cmocka_unit_test(test_unfit_successor),
+		cmocka_unit_test(test_ring_error),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
