@@ -157,7 +157,8 @@ static void set_timer(const struct blk *blk, time_t seconds)
 
 /*
  * Where the driver does not choose, a driver that cannot flush relies on every write being stable
- * when it completes (virtio 1.3, 5.2.6.2).
+ * when it completes (virtio 1.3, 5.2.6.2). Until something was negotiated, that is every driver: one
+ * that accepts no features at all says nothing new later.
  */
 static void reset_cache_mode(struct blk *blk)
 {
@@ -173,7 +174,9 @@ static int on_connected(struct vloop_dev *dev)
 {
 	struct blk *blk = vloop_dev_user(dev);
 
+	/* The front-end before may have ended without a reset. */
 	blk->driver_features = 0;
+	reset_cache_mode(blk);
 	check_size(blk);
 	set_timer(blk, SIZE_CHECK_SECONDS);
 	return 0;

@@ -56,8 +56,18 @@ void disk_start(struct disk *disk, const char *const *args)
 	for (int i = 0; args[i]; i++)
 		all[i + 1] = args[i];
 	disk->pid = disk_run(all, -1);
+	disk_connect(disk);
+	disk_negotiate(disk, BLK_FEATURES | disk->ring_features);
+}
+
+void disk_connect(struct disk *disk)
+{
 	frontend_connect(&disk->fe, path);
-	frontend_negotiate(&disk->fe, BLK_FEATURES | disk->ring_features, PROTOCOL_FEATURES);
+}
+
+void disk_negotiate(struct disk *disk, uint64_t features)
+{
+	frontend_negotiate(&disk->fe, features, PROTOCOL_FEATURES);
 	frontend_set_memory(&disk->fe);
 	frontend_start_queue(&disk->fe, 0, 64);
 	disk->data = frontend_data(&disk->fe, 0) + DATA_AT;

@@ -26,7 +26,7 @@
 struct disk {
 	pid_t pid;
 	struct frontend fe;
-	uint64_t ring_features; /* of the next disk_connect() */
+	uint64_t ring_features; /* of disk_start() */
 	uint8_t *data;		/* DATA_MAX bytes that requests of queue 0 may use */
 };
 
@@ -37,9 +37,13 @@ int disk_files_remove(void **state);
 
 /* Run the program. What it prints goes to @out, -1: where the test's own output goes. */
 pid_t disk_run(const char *const *args, int out);
-/* ... with its socket, and connect with two queues of 64 entries. */
+/* ... with its socket, connect, and go on with BLK_FEATURES. */
 void disk_start(struct disk *disk, const char *const *args);
 #define DISK_START(disk, ...) disk_start(disk, (const char *const[]){ __VA_ARGS__, NULL })
+/* Another front-end, after frontend_close(); it has not said anything yet ... */
+void disk_connect(struct disk *disk);
+/* ... and accepts what is offered of @features. Queue 0 has 64 entries. */
+void disk_negotiate(struct disk *disk, uint64_t features);
 /* SIGTERM: it has to end well. */
 void disk_stop(struct disk *disk);
 

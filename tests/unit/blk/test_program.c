@@ -162,6 +162,115 @@ static uint64_t set_config(struct disk *disk, uint32_t offset, const void *data,
 			    (uint32_t)VHOST_USER_CONFIG_HDR_SIZE + len, -1);
 }
 
+#ifndef __NR_cachestat
+#define __NR_cachestat 451
+#endif
+
+/* Pages of the file that have not reached the medium; -1: this kernel does not tell (before 6.5). */
+static int64_t pages_unsafe(int fd)
+{
+	struct {
+		uint64_t offset, len;
+	} range = { 0, 0 };
+	struct {
+		uint64_t cached, dirty, writeback, evicted, recently_evicted;
+	} stat;
+
+	if (syscall(__NR_cachestat, fd, &range, &stat, 0) < 0)
+		return -1;
+	return (int64_t)(stat.dirty + stat.writeback);
+}
+
+/* Whether what is only in the page cache can be told from what is safe, with this file system, too. */
+static bool can_tell(int fd)
+{
+	static const uint8_t page[4096] = { 1 };
+	bool unsafe = false;
+
+	/* The kernel may write back at any time. */
+	for (int tries = 0; tries < 20 && !unsafe; tries++)
+		unsafe = pwrite(fd, page, sizeof(page), 0) > 0 && pages_unsafe(fd) > 0;
+	return unsafe && fdatasync(fd) == 0 && pages_unsafe(fd) == 0;
+}
+
+enum how { IN_ONE, IN_PIECES, ZEROES };
+
+/* Change a part of the disk. Zeroes in the middle of a block go through the page cache. */
+static void change(struct disk *disk, enum how how, uint32_t seed)
+{
+	const struct transfer t = { .type = VIRTIO_BLK_T_OUT,
+				    .out_len = 8192,
+				    .pieces = how == IN_PIECES ? 3 : 1 };
+
+	if (how == ZEROES) {
+		assert_int_equal(disk_range(disk, VIRTIO_BLK_T_WRITE_ZEROES, 1, 6, 0),
+				 VIRTIO_BLK_S_OK);
+		return;
+	}
+	fill(disk->data, t.out_len, seed);
+	assert_int_equal(disk_request(disk, &t), VIRTIO_BLK_S_OK);
+}
+
+/* Whether such a change may be lost after it was completed. */
+static bool is_cached(struct disk *disk, enum how how, int fd)
+{
+	int64_t unsafe = 0;
+
+	for (uint32_t tries = 0; tries < 20 && !unsafe; tries++) {
+		change(disk, IN_ONE, tries);
+		assert_int_equal(fdatasync(fd), 0);
+		change(disk, how, tries + 1);
+		unsafe = pages_unsafe(fd);
+	}
+	return unsafe;
+}
+
+/* Each driver has the cache mode that it chose, or the one that it relies on; nobody else's. */
+static void test_cache_mode_holds(void **state)
+{
+	const uint64_t protocol = PROTOCOL_FEATURES;
+	static const uint8_t off = 0;
+	struct disk disk = { 0 };
+	struct virtio_blk_config config;
+	int fd = open(disk_file, O_RDWR | O_CLOEXEC);
+
+	(void)state;
+	assert_true(fd >= 0);
+	if (!can_tell(fd)) {
+		print_message("kernel or file system do not tell what has not been written back\n");
+		close(fd);
+		skip();
+	}
+	DISK_START(&disk, file_option);
+	for (enum how how = IN_ONE; how <= ZEROES; how++)
+		assert_true(is_cached(&disk, how, fd));
+	assert_int_equal(
+		set_config(&disk, offsetof(struct virtio_blk_config, wce), &off, sizeof(off)), 0);
+	for (enum how how = IN_ONE; how <= ZEROES; how++)
+		assert_false(is_cached(&disk, how, fd));
+	/* The front-end dies. What the next one reads holds, before and after it accepts features. */
+	frontend_close(&disk.fe);
+	disk_connect(&disk);
+	frontend_send(&disk.fe, VHOST_USER_SET_PROTOCOL_FEATURES, &protocol, sizeof(protocol), -1);
+	disk_config(&disk, &config);
+	assert_int_equal(config.wce, 1);
+	disk_negotiate(&disk, BLK_FEATURES);
+	disk_config(&disk, &config);
+	assert_int_equal(config.wce, 1);
+	assert_true(is_cached(&disk, IN_ONE, fd));
+	/* Drivers that cannot flush: a legacy one, which accepts nothing, and a modern one. */
+	frontend_close(&disk.fe);
+	disk_connect(&disk);
+	disk_negotiate(&disk, 0);
+	assert_false(is_cached(&disk, IN_ONE, fd));
+	frontend_close(&disk.fe);
+	disk_connect(&disk);
+	disk_negotiate(&disk, BIT64(F_VERSION_1));
+	assert_false(is_cached(&disk, IN_ONE, fd));
+	disk_stop(&disk);
+	close(fd);
+}
+
 /* The driver may choose its cache mode and nothing else. */
 static void test_cache_mode(void **state)
 {
@@ -539,6 +648,7 @@ int main(void)
 		TEST(test_direct),
 		TEST(test_config),
 		TEST(test_cache_mode),
+		TEST(test_cache_mode_holds),
 		TEST(test_flush_and_id),
 		TEST(test_discard),
 		TEST(test_write_zeroes),
