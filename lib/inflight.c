@@ -12,6 +12,7 @@
  * it has checked; the worst that can come of it is a request that is done twice.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -79,7 +80,9 @@ int inflight_create(struct vloop_dev *dev, struct vhost_user_inflight *info, int
 	fd = memfd_create("vhost-inflight", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0)
 		return -errno;
-	if (ftruncate(fd, (off_t)len) < 0) {
+	/* The front-end gets the file: made smaller, it would be SIGBUS here. */
+	if (ftruncate(fd, (off_t)len) < 0 ||
+	    fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) < 0) {
 		r = -errno;
 		close(fd);
 		return r;

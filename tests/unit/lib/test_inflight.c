@@ -4,6 +4,7 @@
  * once.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -247,6 +248,28 @@ static void test_garbage(void **state)
 	}
 }
 
+/* The front-end has the file of the record, and cannot take the memory away from under the device. */
+static void test_sealed(void **state)
+{
+	struct vhost_user_inflight info = { .num_queues = 1, .queue_size = SIZE };
+	struct fixture f;
+	int fd;
+
+	(void)state;
+	fixture_init(&f, 0, SIZE);
+	assert_int_equal(inflight_create(f.dev, &info, &fd), 0);
+	assert_int_equal(ftruncate(fd, 0), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(ftruncate(fd, (off_t)info.mmap_size + 4096), -1);
+	assert_int_equal(errno, EPERM);
+	/* Nor what the successor needs: to map it for writing, as this one did. */
+	assert_int_equal(fcntl(fd, F_ADD_SEALS, F_SEAL_FUTURE_WRITE), -1);
+	assert_int_equal(errno, EPERM);
+	assert_int_equal(inflight_set(f.dev, &info, fd), 0);
+	close(fd);
+	fixture_free(&f);
+}
+
 /* A packed ring has no record; front-ends are told so by its size. */
 static void test_packed_has_none(void **state)
 {
@@ -269,6 +292,7 @@ int main(void)
 		cmocka_unit_test(test_resubmit),    cmocka_unit_test(test_not_published),
 		cmocka_unit_test(test_not_cleared), cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_full_ring),   cmocka_unit_test(test_offered_before_flush),
+		cmocka_unit_test(test_sealed),
 		cmocka_unit_test(test_packed_has_none),
 	};
 
