@@ -2,11 +2,13 @@
 /* vloop attach: the command line, and the frame around a device's life. */
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "attach.h"
@@ -308,11 +310,34 @@ static int check_type(const char *name, struct attach_options *options)
 	return EXIT_OK;
 }
 
+/* A process in the background leaves the working directory, and connects again later. */
+static int make_absolute(struct attach_options *options)
+{
+	static char path[sizeof(((struct sockaddr_un *)0)->sun_path)];
+	char directory[PATH_MAX];
+
+	if (!getcwd(directory, sizeof(directory))) {
+		msg_error("%s: the working directory has no path: %s; give an absolute one, or "
+			  "leave --background out",
+			  options->socket, strerror(errno));
+		return EXIT_BACKEND;
+	}
+	if (snprintf(path, sizeof(path), "%s/%s", directory, options->socket) >=
+	    (int)sizeof(path)) {
+		msg_error("%s: --background needs its absolute path, and %s/%s is too long for a "
+			  "socket (107 bytes)",
+			  options->socket, directory, options->socket);
+		return EXIT_BACKEND;
+	}
+	options->socket = path;
+	return EXIT_OK;
+}
+
 int attach_parse(int argc, char **argv, struct attach_options *ret_options)
 {
 	bool policy_given = false;
 	const char *wants;
-	int c, index;
+	int c, index, ret;
 
 	attach_defaults(ret_options);
 	optind = 1;
@@ -338,7 +363,10 @@ int attach_parse(int argc, char **argv, struct attach_options *ret_options)
 						     "--on-disconnect remove");
 		ret_options->policy = ON_DISCONNECT_REMOVE;
 	}
-	return check_type(argv[optind], ret_options);
+	ret = check_type(argv[optind], ret_options);
+	if (!ret && ret_options->background && ret_options->socket && *ret_options->socket != '/')
+		ret = make_absolute(ret_options);
+	return ret;
 }
 
 /*

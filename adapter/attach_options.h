@@ -5,7 +5,10 @@
 
 #include "attach.h"
 
-/* attach_parse() - EXIT_OK, or the exit code of an error that has been printed */
+/*
+ * attach_parse() - EXIT_OK, or the exit code of an error that has been printed. The socket's path
+ * is absolute for a process in the background; it is valid until the next call.
+ */
 int attach_parse(int argc, char **argv, struct attach_options *ret_options);
 
 /*

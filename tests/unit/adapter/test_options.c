@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -81,6 +83,33 @@ static void test_fd(void **state)
 	assert_int_equal(PARSE(&options, "--fd", "3", "--on-disconnect", "remove", "rng"), EXIT_OK);
 }
 
+/* In the background the working directory is another one when the back-end comes again. */
+static void test_background(void **state)
+{
+	struct attach_options options;
+	char path[108];
+
+	(void)state;
+	assert_int_equal(chdir("/dev"), 0);
+	assert_int_equal(PARSE(&options, "--background", "blk", "./x.sock"), EXIT_OK);
+	assert_string_equal(options.socket, "/dev/./x.sock");
+	assert_int_equal(PARSE(&options, "--background", "blk", "/run/x.sock"), EXIT_OK);
+	assert_string_equal(options.socket, "/run/x.sock");
+	assert_int_equal(PARSE(&options, "blk", "./x.sock"), EXIT_OK);
+	assert_string_equal(options.socket, "./x.sock");
+	assert_int_equal(PARSE(&options, "--background", "--fd", "3", "blk"), EXIT_OK);
+	assert_null(options.socket);
+
+	/* With the directory in front just short enough, and one byte too long. */
+	memset(path, 'x', sizeof(path));
+	path[102] = 0;
+	assert_int_equal(PARSE(&options, "--background", "blk", path), EXIT_OK);
+	assert_int_equal(strlen(options.socket), 107);
+	path[102] = 'x';
+	path[103] = 0;
+	assert_int_equal(PARSE(&options, "--background", "blk", path), EXIT_BACKEND);
+}
+
 static void test_type_options(void **state)
 {
 	static const uint8_t mac[] = {0x52, 0x54, 0, 0x12, 0x34, 0x56};
@@ -138,6 +167,7 @@ int main(void)
 		cmocka_unit_test(test_defaults),     cmocka_unit_test(test_everything),
 		cmocka_unit_test(test_order),	     cmocka_unit_test(test_fd),
 		cmocka_unit_test(test_type_options), cmocka_unit_test(test_wrong),
+		cmocka_unit_test(test_background),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
