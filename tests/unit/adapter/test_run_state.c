@@ -341,11 +341,11 @@ static void test_policies(void **state)
 	assert_int_equal(stage.run.result, EXIT_OK);
 
 	stage.devices[1].restart.when = RUN_RESTART_NEVER;
-	ends(&stage, 1, RUN_ADAPTER, EXIT_BROKEN, 0);
+	ends(&stage, 1, RUN_ADAPTER, EXIT_BACKEND, 0);
 	expect_log(&stage, "-b1 ");
 	ends(&stage, 1, RUN_BACKEND, 0, 0);
 	assert_true(run_finished(&stage.run));
-	assert_int_equal(stage.run.result, EXIT_BROKEN);
+	assert_int_equal(stage.run.result, EXIT_BACKEND);
 	run_state_free(&stage.run);
 }
 
@@ -371,6 +371,33 @@ static void test_detached(void **state)
 	up(&stage, 1);
 	step(&stage);
 	assert_true(stage.run.ready);
+	run_state_free(&stage.run);
+}
+
+/* A broken device that only goes when it is detached stays away; others come again. */
+static void test_broken(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	all_up(&stage, 1);
+	ends(&stage, 0, RUN_ADAPTER, EXIT_BROKEN, 0);
+	expect_log(&stage, "-b0 ");
+	ends(&stage, 0, RUN_BACKEND, 0, 0);
+	assert_true(run_finished(&stage.run));
+	assert_int_equal(stage.run.result, EXIT_OK);
+	run_state_free(&stage.run);
+
+	all_up(&stage, 1);
+	stage.devices[0].attach.policy = ON_DISCONNECT_REMOVE;
+	ends(&stage, 0, RUN_ADAPTER, EXIT_BROKEN, 0);
+	pass(&stage, 100);
+	expect_log(&stage, "+a0 ");
+	/* Nobody has seen this one yet. */
+	stage.devices[0].attach.policy = ON_DISCONNECT_WAIT;
+	ends(&stage, 0, RUN_ADAPTER, EXIT_BROKEN, 0);
+	pass(&stage, 200);
+	expect_log(&stage, "+a0 ");
 	run_state_free(&stage.run);
 }
 
@@ -504,6 +531,7 @@ static void test_anything(void **state)
 		for (size_t i = 0; i < stage.conf.n; i++) {
 			stage.devices[i].restart.when = (enum run_restart)random_below(3);
 			stage.devices[i].command.n = random_below(4) > 0;
+			stage.devices[i].attach.policy = (enum disconnect_policy)random_below(3);
 		}
 		step(&stage);
 		for (uint32_t i = random_below(200); i; i--)
@@ -532,7 +560,7 @@ int main(void)
 		cmocka_unit_test(test_permanent),      cmocka_unit_test(test_policies),
 		cmocka_unit_test(test_detached),       cmocka_unit_test(test_cannot_start),
 		cmocka_unit_test(test_resistance),     cmocka_unit_test(test_hurry),
-		cmocka_unit_test(test_anything),
+		cmocka_unit_test(test_anything),       cmocka_unit_test(test_broken),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
