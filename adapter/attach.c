@@ -442,6 +442,15 @@ static int run_attach(int argc, char **argv)
 		return ret;
 	msg_setup(options.verbose);
 	msg_device(options.name);
+	if (options.fd >= 0) {
+		/* The standard streams are written to, and end in the background. */
+		ret = supervise_move_fd(options.fd);
+		if (ret < 0) {
+			msg_error("taking descriptor %d: %s", options.fd, strerror(-ret));
+			return EXIT_BACKEND;
+		}
+		options.fd = ret;
+	}
 	if (options.background) {
 		ret = supervise_fork(&result_fd);
 		if (ret) {

@@ -142,6 +142,12 @@ int supervise_fork(int *ret_result_fd);
 void supervise_report(int result_fd, const char *line);
 void supervise_notify(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/*
+ * supervise_move_fd() - for a standard stream, which is /dev/null from then on, another number; @fd
+ * itself where it is none. -errno
+ */
+int supervise_move_fd(int fd);
+
 /* sandbox.c: confine the process to what serving and reconnecting need. 0 or -errno. */
 int sandbox_enter(void);
 

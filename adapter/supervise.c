@@ -53,6 +53,21 @@ void supervise_notify(const char *format, ...)
 	close(fd);
 }
 
+int supervise_move_fd(int fd)
+{
+	int moved, null, ret;
+
+	if (fd > STDERR_FILENO)
+		return fd;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null < 0)
+		return -errno;
+	moved = fcntl(fd, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
+	ret = moved < 0 || dup2(null, fd) < 0 ? -errno : moved;
+	close(null);
+	return ret;
+}
+
 /* The device is there in any case. */
 static int finish_report(void)
 {

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -118,12 +119,37 @@ static void test_not_told(void **state)
 	close(tell[1]);
 }
 
+/* A back-end's socket that is a standard stream outlives the stream. */
+static void test_move_fd(void **state)
+{
+	int pair[2], in = dup(STDIN_FILENO), moved;
+	char c = 'x';
+
+	(void)state;
+	assert_true(in > STDERR_FILENO);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	assert_int_equal(dup2(pair[0], STDIN_FILENO), STDIN_FILENO);
+	close(pair[0]);
+	moved = supervise_move_fd(STDIN_FILENO);
+	assert_true(moved > STDERR_FILENO);
+	/* The stream does not take what is the socket's, and closing it does not end that. */
+	assert_int_equal(write(pair[1], &c, 1), 1);
+	assert_int_equal(read(STDIN_FILENO, &c, 1), 0);
+	assert_int_equal(dup2(in, STDIN_FILENO), STDIN_FILENO);
+	assert_int_equal(read(moved, &c, 1), 1);
+	assert_int_equal(supervise_move_fd(moved), moved);
+	close(moved);
+	close(pair[1]);
+	close(in);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_interrupted),
 		cmocka_unit_test(test_up),
 		cmocka_unit_test(test_not_told),
+		cmocka_unit_test(test_move_fd),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
