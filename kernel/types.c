@@ -382,20 +382,31 @@ static void net_fit_receive(const struct vlb_limits *limits, u8 *config, u32 len
 	FIT_LE(16, struct virtio_net_config, mtu, config, len, mtu_max);
 }
 
+/*
+ * All that goes by the control queue. A driver that spins for the answer never lets the back-end run
+ * where there is one CPU only, and may keep off the timer that bounds its wait elsewhere: softirqs are
+ * off for some commands, and left to a thread that cannot run when there are many.
+ */
+#define NET_CTRL							\
+	(BIT_ULL(VIRTIO_NET_F_CTRL_VQ) | BIT_ULL(VIRTIO_NET_F_CTRL_RX) |	\
+	 BIT_ULL(VIRTIO_NET_F_CTRL_VLAN) | BIT_ULL(VIRTIO_NET_F_CTRL_RX_EXTRA) | \
+	 BIT_ULL(VIRTIO_NET_F_GUEST_ANNOUNCE) | BIT_ULL(VIRTIO_NET_F_MQ) |	\
+	 BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR) |				\
+	 BIT_ULL(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS) |			\
+	 BIT_ULL(VIRTIO_NET_F_RSS) | BIT_ULL(VIRTIO_NET_F_HASH_REPORT) |	\
+	 BIT_ULL(VIRTIO_NET_F_NOTF_COAL) | BIT_ULL(VLB_NET_F_VQ_NOTF_COAL))
+
 /* No more pairs than the device has queues for. */
 static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
-	u16 most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
 	u8 *pairs = config + offsetof(struct virtio_net_config, max_virtqueue_pairs);
 	u8 *key = config + offsetof(struct virtio_net_config, rss_max_key_size);
+	u16 most;
 
-	/*
-	 * The driver spins for the answer with softirqs off here, and the timer that bounds the wait
-	 * does not run.
-	 */
 	if (VLB_NET_CTRL_SPINS)
-		*features &= ~BIT_ULL(VIRTIO_NET_F_CTRL_RX);
+		*features &= ~NET_CTRL;
 	net_fit_receive(limits, config, len, features);
+	most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
 	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
 		put_unaligned_le16(clamp(get_unaligned_le16(pairs), 1, max_t(u16, most, 1)), pairs);
 	FIT_LE(16, struct virtio_net_config, rss_max_indirection_table_length, config, len,

@@ -379,8 +379,8 @@ static int net_control(void)
 		 status.out_virtio);
 	if (fork() == 0)
 		_exit(system(command) != 0);
-	/* Where the driver would spin for the answer, it is not told of the filters. */
-	if (status.out_driver_features & 1ULL << VIRTIO_NET_F_CTRL_RX)
+	/* Where the driver would spin for the answer, it is not told of the queue. */
+	if (status.out_driver_features & 1ULL << VIRTIO_NET_F_CTRL_VQ)
 		r = ctl_event(fd, VLB_EVENT_BROKEN, LONG_MS, &event);
 	if (r)
 		failed("waiting for the end of the driver's patience", r);
