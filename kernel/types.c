@@ -549,7 +549,7 @@ static const struct vlb_type types[] = {
 	{ 19, "vsock", VLB_CLASS_TRUSTED, false, SZ_8M, SZ_4M, NULL, vsock_roles, NULL },
 	{ 23, "iommu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 24, "mem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
-	{ 25, "sound", VLB_CLASS_OPEN, false, SZ_4M, SZ_1M, NULL, sound_roles,
+	{ 25, "sound", VLB_CLASS_TRUSTED, false, SZ_4M, SZ_1M, NULL, sound_roles,
 	  sound_fit },
 	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_8M, NULL, fs_roles, fs_fit },
 	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
