@@ -125,7 +125,6 @@ static bool ask(struct vlb_device *vlb, const struct vlb_field *field, const voi
 		write->offset = field->offset;
 		write->len = field->len;
 		memcpy(write->data, buf, field->len);
-		write->error = -ETIMEDOUT;
 		reinit_completion(&write->done);
 	}
 	spin_unlock_irqrestore(&vlb->config_lock, flags);
@@ -138,12 +137,15 @@ static void ask_and_wait(struct vlb_device *vlb, const struct vlb_field *field, 
 {
 	struct vlb_config_write *write = &vlb->config_write;
 	int error = -ENODEV;
+	bool late = false;
 
 	mutex_lock(&vlb->config_mutex);
 	if (ask(vlb, field, buf)) {
 		wait_for_completion_timeout(&write->done, msecs_to_jiffies(vlb->timeout_ms));
 		spin_lock_irq(&vlb->config_lock);
-		error = write->error;
+		/* An answer may say ETIMEDOUT too. */
+		late = write->id;
+		error = late ? -ETIMEDOUT : write->error;
 		write->busy = false;
 		write->id = 0;
 		spin_unlock_irq(&vlb->config_lock);
@@ -151,7 +153,7 @@ static void ask_and_wait(struct vlb_device *vlb, const struct vlb_field *field, 
 	mutex_unlock(&vlb->config_mutex);
 
 	trace_vlb_config_write(vlb, field->offset, field->len, error);
-	if (error == -ETIMEDOUT) {
+	if (late) {
 		dev_err(&vlb->dev, "config write at offset %u was not answered within %u ms; device is broken\n",
 			field->offset, vlb->timeout_ms);
 		vlb_device_break_async(vlb, VLB_BROKEN_TIMEOUT);
