@@ -379,7 +379,8 @@ static int ioc_config(struct vlb_file *vf, union vlb_args *args)
 	if (err || !(c->flags & VLB_CONFIG_NOTIFY))
 		return err;
 	mutex_lock(&vlb->lock);
-	if (vlb->status & VIRTIO_CONFIG_S_DRIVER_OK)
+	/* A driver that is still looking at the device is told when it has done so. */
+	if (vlb->status & VIRTIO_CONFIG_S_DRIVER)
 		virtio_config_changed(&vlb->vdev);
 	mutex_unlock(&vlb->lock);
 	return 0;
