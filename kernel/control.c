@@ -478,7 +478,9 @@ static int run_locked(struct vlb_file *vf, const struct vlb_ioctl *op, union vlb
 	/* Waits for others, and touches nothing of this file. */
 	if (op->run == ioc_detach)
 		return op->run(vf, args);
-	mutex_lock(&vf->lock);
+	/* Who holds it may sleep in a page fault, for as long as another process likes. */
+	if (mutex_lock_interruptible(&vf->lock))
+		return -ERESTARTSYS;
 	if (!op->device)
 		err = op->run(vf, args);
 	else if (!vf->vlb)
