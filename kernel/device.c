@@ -381,7 +381,7 @@ void vlb_device_orphan(struct vlb_device *vlb)
 	mutex_lock(&vlb->lock);
 	WRITE_ONCE(vlb->orphan, true);
 	if (vlb->state != VLB_STATE_REMOVED)
-		dev_info(&vlb->dev, "its adapter is gone; removing the device\n");
+		dev_info_ratelimited(&vlb->dev, "its adapter is gone; removing the device\n");
 	mutex_unlock(&vlb->lock);
 	vlb_config_abort(vlb);
 	vlb_device_break(vlb, VLB_BROKEN_OWNER);
@@ -421,7 +421,8 @@ destroy_slow:
 /**
  * vlb_devices_exit - no file of this module is open
  *
- * Devices that lost their creator may still be on their way out; that is bounded.
+ * Devices that lost their creator may still be on their way out. Their requests end within their
+ * time-out; some drivers then wait until nobody has their node open any more (sound, i2c).
  */
 void vlb_devices_exit(void)
 {
