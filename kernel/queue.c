@@ -391,7 +391,8 @@ void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len)
 	WRITE_ONCE(q->used_idx, q->used_idx + 1);
 	/* The element before the index; virtio 1.3, 2.7.8.2. */
 	smp_store_release(&used->idx, (__force __virtio16)cpu_to_le16(q->used_idx));
-	WRITE_ONCE(q->callback, true);
+	/* Pairs with call_driver(), which reads @used_idx once it has seen the flag. */
+	smp_store_release(&q->callback, true);
 }
 
 /**

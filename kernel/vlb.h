@@ -227,7 +227,8 @@ struct vlb_redo {
  * @last_avail: next entry to take; the submit gate's
  * @used_idx: next used element to write; q->lock
  * @signalled: @used_idx when the driver was last called, or chose not to be; the complete gate's
- * @callback: used elements were added, the driver has not been called; q->lock
+ * @callback: used elements were added, the driver has not been called; set with q->lock, cleared
+ *	with the complete gate
  * @stalled: submitting waits for an id or pages; q->lock
  * @gate_closed: @submit is not used any more: the driver spins, or is going to
  * @spun: the driver has spun since it has this role
