@@ -22,7 +22,7 @@ open_and_close() {
 start_console c --port="name=terminal,unix=$T/terminal,console" --port="name=data,unix=$T/data"
 attach c console
 virtio=$(basename "$(readlink -f "$CLASS/c"/virtio*)")
-for ((i = 0; i < $(pick 20 200); i++)); do
+for ((i = 0; i < $(pick 20 150); i++)); do
 	wait_state c running
 	wait_until "$SLOW" have_tty || fail "no terminal in round $i"
 	await_port data
