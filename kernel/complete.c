@@ -132,7 +132,8 @@ static void give_back(struct vlb_queue *q, struct vlb_ring *ring, const u16 *ids
  * @q: the queue, with its complete gate and a ring
  * @budget: requests to take at most
  *
- * Preemptible. The caller calls the driver when q->callback is set.
+ * Preemptible. The caller calls the driver when q->callback is set. It may be a process that is
+ * hardly ever let run: the work ends with the request at hand when somebody waits for the gate.
  *
  * Return: true if there is more.
  */
@@ -169,7 +170,8 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 			unsigned int n;
 
 			for (n = 0; n < BATCH && left; n++, left--) {
-				if (!complete_one(q, ring, &ids[n]))
+				if (vlb_gate_wanted(&q->complete) ||
+				    !complete_one(q, ring, &ids[n]))
 					break;
 				ring->used_idx++;
 			}
@@ -178,7 +180,7 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 			if (ring->broken)
 				return false;
 			cond_resched();
-			if (budget <= n)
+			if (budget <= n || vlb_gate_wanted(&q->complete))
 				return true;
 			budget -= n;
 		}

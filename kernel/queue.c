@@ -106,7 +106,8 @@ static bool submit_spin(struct vlb_queue *q)
 /**
  * vlb_queue_submit - hand the driver's new requests to the back-end
  * @q: the queue
- * @limit: bytes that may be copied here; the device's thread copies the rest
+ * @limit: bytes that may be copied and cleared here, SIZE_MAX in a context that can be preempted;
+ *	the device's thread sees to the rest
  *
  * Any context.
  */
@@ -471,9 +472,9 @@ void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int in
  * vlb_queue_freeze - keep everybody out of a queue
  * @q: the queue, vlb->lock held
  *
- * From the return on nobody submits, completes or calls the driver. Sleeps for the end of
- * runs that never wait for anything. Where the driver spins, changes are made under post_lock
- * as well.
+ * From the return on nobody submits, completes or calls the driver. Sleeps for runs that wait for
+ * nothing, and end with the request at hand when they are waited for. Where the driver spins,
+ * changes are made under post_lock as well.
  */
 void vlb_queue_freeze(struct vlb_queue *q)
 {
@@ -565,6 +566,7 @@ static void collect_rest(struct vlb_queue *q, struct vlb_ring *ring, enum vlb_re
 			q->redo[n++].head = req->head;
 		} else {
 			vlb_queue_fail(q, req->head);
+			cond_resched();
 		}
 	}
 	sort(q->redo, n, sizeof(*q->redo), redo_cmp, NULL);

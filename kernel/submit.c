@@ -188,9 +188,30 @@ static void offer(struct vlb_ring *ring, struct vlb_request *req, u16 id)
 	ring->avail_idx++;
 }
 
+/* The device's thread, or a process with nothing held: it takes all, and rests between requests. */
+static bool may_rest(size_t left)
+{
+	return left >= VLB_REQUEST_MAX;
+}
+
+/*
+ * Others leave failing to the thread: all that the driver could read is cleared. A driver that spins
+ * has no other time than now, and little to be read.
+ */
+static bool may_fail(const struct vlb_queue *q, size_t left)
+{
+	return may_rest(left) || (q->role->flags & VLB_ROLE_SPIN);
+}
+
+/* Bytes that offering a request copies and clears. */
+static size_t cost(const struct vlb_queue *q, const struct vlb_plan *plan)
+{
+	return plan->out_len + (q->role->flags & VLB_ROLE_CLEAR ? plan->in_len : 0);
+}
+
 /*
  * Offer one request. 0: it is offered, or answered as failed. -ENOSPC: no room now; a request that
- * its driver spins for never waits. -EAGAIN: more to copy than this context may.
+ * its driver spins for never waits. -EAGAIN: more to copy or clear than this context may.
  */
 static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 seq,
 		      size_t *left, size_t *unpublished)
@@ -202,6 +223,8 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	unsigned int i;
 
 	if (vlb_plan_build(plan, &q->vring, head)) {
+		if (!may_fail(q, *left))
+			return -EAGAIN;
 		vlb_queue_fail(q, head);
 		return 0;
 	}
@@ -213,7 +236,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 		drop(q, head, plan->out_len);
 		return 0;
 	}
-	if (plan->out_len > *left)
+	if (cost(q, plan) > *left)
 		return -EAGAIN;
 
 	id = take_slot(q, ring, plan);
@@ -232,6 +255,8 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 		} else if (posted) {
 			drop(q, head, plan->out_len);
 		} else {
+			if (!may_fail(q, *left))
+				return -EAGAIN;
 			vlb_queue_fail(q, head);
 		}
 		return 0;
@@ -256,7 +281,7 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 
 	q->stats.requests++;
 	q->stats.bytes_out += plan->out_len;
-	*left -= plan->out_len;
+	*left -= cost(q, plan);
 	*unpublished += plan->out_len;
 	trace_vlb_submit(q, id, head, plan->out_len, plan->in_len);
 	if (fact >= 0)
@@ -329,7 +354,7 @@ static bool ask_driver(struct vlb_queue *q)
 }
 
 /* Without a back-end requests wait, or fail; where the driver spins they are lost. True: more. */
-static bool submit_nowhere(struct vlb_queue *q)
+static bool submit_nowhere(struct vlb_queue *q, size_t limit)
 {
 	bool posted = q->role->flags & VLB_ROLE_POSTED;
 	unsigned int budget = VLB_RUN_BUDGET;
@@ -338,6 +363,8 @@ static bool submit_nowhere(struct vlb_queue *q)
 
 	if ((!q->failing && !(q->role->flags & VLB_ROLE_SPIN)) || vlb_queue_keeps(q))
 		return false;
+	if (!may_fail(q, limit))
+		return true;
 	do {
 		while (next_head(q, &head, &seq)) {
 			if (!budget--)
@@ -353,6 +380,10 @@ static bool submit_nowhere(struct vlb_queue *q)
 			} else {
 				vlb_queue_fail(q, head);
 			}
+			if (may_rest(limit))
+				cond_resched();
+			if (vlb_gate_wanted(&q->submit))
+				return true;
 		}
 	} while (ask_driver(q));
 	return false;
@@ -361,10 +392,11 @@ static bool submit_nowhere(struct vlb_queue *q)
 /**
  * vlb_submit - offer new requests to the back-end
  * @q: the queue, with its submit gate (where the driver spins: post_lock)
- * @limit: bytes that may be copied in this context; made less by what was
+ * @limit: bytes that may be copied and cleared in this context, made less by what was; SIZE_MAX in
+ *	one that can be preempted
  *
- * Never sleeps. Requests that find no room stay in the driver's ring and go on when some is
- * freed.
+ * Waits for nothing. Requests that find no room stay in the driver's ring and go on when some is
+ * freed. The work ends with the request at hand when somebody waits for the gate.
  *
  * Return: true if there is more to do, in the device's thread.
  */
@@ -380,7 +412,7 @@ bool vlb_submit(struct vlb_queue *q, size_t *limit)
 	if (!q->ready)
 		return false;
 	if (!ring)
-		return submit_nowhere(q);
+		return submit_nowhere(q, *limit);
 
 	do {
 		while (budget && next_head(q, &head, &seq)) {
@@ -393,6 +425,10 @@ bool vlb_submit(struct vlb_queue *q, size_t *limit)
 				publish(q, ring);
 				unpublished = 0;
 			}
+			if (may_rest(*limit))
+				cond_resched();
+			if (vlb_gate_wanted(&q->submit))
+				budget = 0;
 		}
 		publish(q, ring);
 		if (err == -ENOSPC) {

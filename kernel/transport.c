@@ -94,7 +94,7 @@ static void reset(struct virtio_device *vdev)
 static bool notify(struct virtqueue *vq)
 {
 	struct vlb_queue *q = vq->priv;
-	size_t limit = SIZE_MAX;
+	size_t limit = VLB_INLINE;
 
 	if (irqs_disabled())
 		limit = VLB_INLINE_IRQS_OFF;

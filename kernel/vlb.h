@@ -46,9 +46,13 @@
 /* The smallest arena of a queue: a disk can still transfer 64 KiB at once. */
 #define VLB_ARENA_MIN		SZ_64K
 
-/* Bytes copied in a context that must not be held up; more goes to the device's thread. */
+/*
+ * Bytes copied or cleared in the driver's context: with interrupts off, where it must not sleep, and
+ * elsewhere. The rest is for the device's thread.
+ */
 #define VLB_INLINE_IRQS_OFF	SZ_16K
 #define VLB_INLINE_ATOMIC	SZ_64K
+#define VLB_INLINE		SZ_4M
 
 /* The same where the driver spins. It sends less, a page at once; more is dropped. */
 #define VLB_POSTED_MAX		SZ_64K
@@ -78,6 +82,12 @@ struct vlb_gate {
 	unsigned long bits;
 	wait_queue_head_t wait;
 };
+
+/* Who is in ends its work soon: somebody sleeps until it has left. */
+static inline bool vlb_gate_wanted(const struct vlb_gate *gate)
+{
+	return test_bit(VLB_GATE_WAIT, &gate->bits);
+}
 
 /**
  * struct vlb_request - a request that the back-end has

@@ -426,6 +426,80 @@ static void relay_failing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->q->stats.failed, 2);
 }
 
+/* What is too much for the driver's context is left to the device's thread, clearing too. */
+static void relay_limits(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "rtc");
+	struct fake_buf bufs[2];
+	size_t limit = SZ_16K;
+	u16 id, head, large;
+
+	bufs[0] = (struct fake_buf){ fake_alloc(f, 8, 1), 8, false };
+	bufs[1] = (struct fake_buf){ fake_alloc(f, SZ_64K, 1), SZ_64K, true };
+	fake_attach(f, PAGES, true);
+	head = fake_add(f, bufs, 2);
+	KUNIT_EXPECT_TRUE(test, vlb_submit(f->q, &limit));
+	KUNIT_EXPECT_FALSE(test, fake_take(f, &id));
+	KUNIT_EXPECT_EQ(test, limit, SZ_16K);
+	limit = SZ_128K;
+	KUNIT_EXPECT_FALSE(test, vlb_submit(f->q, &limit));
+	KUNIT_EXPECT_EQ(test, limit, SZ_128K - SZ_64K - 8);
+	fake_finish(f, expect_taken(f), 1);
+	finish_all(f);
+	expect_done(f, head, 1);
+
+	/* More than the ring ever has room for: it fails, but not here. */
+	bufs[1] = (struct fake_buf){ fake_alloc(f, (PAGES + 1) * PAGE_SIZE, 1),
+				     (PAGES + 1) * PAGE_SIZE, true };
+	large = fake_add(f, bufs, 2);
+	limit = SZ_1M;
+	KUNIT_EXPECT_TRUE(test, vlb_submit(f->q, &limit));
+	expect_nothing_done(f);
+	KUNIT_EXPECT_FALSE(test, submit(f));
+	expect_done(f, large, (PAGES + 1) * PAGE_SIZE);
+
+	/* The same for all that comes once requests fail. */
+	fake_detach(f, VLB_REST_FAIL);
+	fake_add_again(f, head);
+	limit = SZ_1M;
+	KUNIT_EXPECT_TRUE(test, vlb_submit(f->q, &limit));
+	expect_nothing_done(f);
+	KUNIT_EXPECT_FALSE(test, submit(f));
+	expect_done(f, head, SZ_64K);
+}
+
+/* Whoever waits for a gate gets it after the request at hand. */
+static void relay_waited_for(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct disk_request r[3];
+	unsigned int i;
+	u16 id[3];
+
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < 3; i++)
+		add_disk_request(f, &r[i], true);
+	set_bit(VLB_GATE_WAIT, &f->q->submit.bits);
+	KUNIT_EXPECT_TRUE(test, submit(f));
+	id[0] = expect_taken(f);
+	KUNIT_EXPECT_FALSE(test, fake_take(f, &id[1]));
+	clear_bit(VLB_GATE_WAIT, &f->q->submit.bits);
+	KUNIT_EXPECT_FALSE(test, submit(f));
+	for (i = 1; i < 3; i++)
+		id[i] = expect_taken(f);
+
+	for (i = 0; i < 3; i++)
+		fake_finish(f, id[i], 1);
+	set_bit(VLB_GATE_WAIT, &f->q->complete.bits);
+	KUNIT_EXPECT_TRUE(test, finish_all(f));
+	expect_nothing_done(f);
+	clear_bit(VLB_GATE_WAIT, &f->q->complete.bits);
+	KUNIT_EXPECT_FALSE(test, finish_all(f));
+	for (i = 0; i < 3; i++)
+		expect_done(f, r[i].head, 1);
+	expect_empty(f);
+}
+
 /* The driver has reset the device: its buffers are its own again. */
 static void relay_forgotten(struct kunit *test)
 {
@@ -595,6 +669,8 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_stall),
 	KUNIT_CASE(relay_offered_again),
 	KUNIT_CASE(relay_failing),
+	KUNIT_CASE(relay_limits),
+	KUNIT_CASE(relay_waited_for),
 	KUNIT_CASE(relay_forgotten),
 	KUNIT_CASE(relay_not_twice),
 	KUNIT_CASE(relay_receive),
