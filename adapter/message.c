@@ -12,7 +12,10 @@ static bool background;
 
 void msg_setup(bool verbose)
 {
-	vl_log_init("vloop", verbose ? VL_LOG_DEBUG : VL_LOG_INFO);
+	const int level = verbose ? VL_LOG_DEBUG : VL_LOG_INFO;
+
+	vl_log_init("vloop", level);
+	setlogmask(LOG_UPTO(level));
 }
 
 void msg_device(const char *name)

@@ -108,6 +108,8 @@ int supervise_fork(int *ret_result_fd)
 	int fds[2];
 	pid_t child;
 
+	/* When nobody reads its output, the one that waits says so and ends with its own status. */
+	signal(SIGPIPE, SIG_IGN);
 	if (pipe2(fds, O_CLOEXEC) < 0)
 		return -errno;
 	child = fork();

@@ -13,6 +13,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
+#include <syslog.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -99,24 +100,45 @@ static void test_up(void **state)
 	close(tell[1]);
 }
 
-/* A full disk behind the output: the device is there all the same. */
-static void test_not_told(void **state)
+/* With an output that takes nothing, the device is there all the same. */
+static void check_not_told(int out)
 {
-	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), tell[2], status;
+	int tell[2], status;
 	pid_t pid;
 
-	(void)state;
-	assert_true(full >= 0);
 	assert_int_equal(pipe(tell), 0);
-	pid = start(full, tell[1], "/dev/vda");
+	pid = start(out, tell[1], "/dev/vda");
 	assert_int_equal(waitpid(pid, &status, 0), pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 1);
 	assert_int_equal(next(tell[0]), 'r');
 	assert_int_equal(next(tell[0]), '-');
-	close(full);
 	close(tell[0]);
 	close(tell[1]);
+}
+
+static void test_not_told(void **state)
+{
+	int full = open("/dev/full", O_WRONLY | O_CLOEXEC), out[2];
+
+	(void)state;
+	assert_true(full >= 0);
+	check_not_told(full);
+	close(full);
+	assert_int_equal(pipe(out), 0);
+	close(out[0]);
+	check_not_told(out[1]);
+	close(out[1]);
+}
+
+/* What goes to syslog(3) is what would go to a terminal. */
+static void test_levels(void **state)
+{
+	(void)state;
+	msg_setup(true);
+	assert_int_equal(setlogmask(0), LOG_UPTO(LOG_DEBUG));
+	msg_setup(false);
+	assert_int_equal(setlogmask(0), LOG_UPTO(LOG_INFO));
 }
 
 /* A back-end's socket that is a standard stream outlives the stream. */
@@ -146,9 +168,8 @@ static void test_move_fd(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_interrupted),
-		cmocka_unit_test(test_up),
-		cmocka_unit_test(test_not_told),
+		cmocka_unit_test(test_interrupted), cmocka_unit_test(test_up),
+		cmocka_unit_test(test_not_told),    cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_move_fd),
 	};
 
