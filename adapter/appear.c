@@ -200,8 +200,25 @@ void sysfs_each_device(const struct vloop_type *type, const char *virtio,
 	globfree(&found);
 }
 
-/* A mount of the disk or of a partition, by major:minor: names can be anything. */
-static bool is_mounted(const char *number, char *ret_user, size_t size)
+static bool is_node(const char *path, const char *disk)
+{
+	return !strncmp(path, "/dev/", 5) && !strcmp(path + 5, disk);
+}
+
+/* proc_pid_mountinfo(5): the source is behind the optional fields, a hyphen and the type. */
+static bool has_source(const char *line, const char *disk)
+{
+	const char *hyphen = strstr(line, " - ");
+	char source[1024];
+
+	return hyphen && sscanf(hyphen, " - %*s %1023s", source) == 1 && is_node(source, disk);
+}
+
+/*
+ * A mount of the disk or of a partition, by major:minor: names can be anything. But a file system
+ * that can have several disks, such as btrfs, has a number of its own, with major 0.
+ */
+static bool is_mounted(const char *number, const char *disk, char *ret_user, size_t size)
 {
 	char path[PATH_MAX], line[4096], dev[32], where[1024];
 	bool found = false;
@@ -212,7 +229,9 @@ static bool is_mounted(const char *number, char *ret_user, size_t size)
 	if (!file)
 		return false;
 	while (!found && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%*d %*d %31s %*s %1023s", dev, where) != 2 || strcmp(dev, number))
+		if (sscanf(line, "%*d %*d %31s %*s %1023s", dev, where) != 2)
+			continue;
+		if (strcmp(dev, number) && (strncmp(dev, "0:", 2) || !has_source(line, disk)))
 			continue;
 		snprintf(ret_user, size, "mounted on %s", where);
 		found = true;
@@ -232,8 +251,7 @@ static bool is_swap(const char *disk, char *ret_user, size_t size)
 	if (!file)
 		return false;
 	while (!found && fgets(line, sizeof(line), file)) {
-		if (sscanf(line, "%1023s", file_name) != 1 || strncmp(file_name, "/dev/", 5) ||
-		    strcmp(file_name + 5, disk))
+		if (sscanf(line, "%1023s", file_name) != 1 || !is_node(file_name, disk))
 			continue;
 		snprintf(ret_user, size, "in use as swap");
 		found = true;
@@ -263,7 +281,7 @@ static bool block_in_use(const char *directory, char *ret_user, size_t size)
 
 	if (sysfs_read(number, sizeof(number), "%s/dev", directory + strlen(sysfs_root)))
 		return false;
-	return is_mounted(number, ret_user, size) || is_swap(disk, ret_user, size) ||
+	return is_mounted(number, disk, ret_user, size) || is_swap(disk, ret_user, size) ||
 	       has_holder(directory, ret_user, size);
 }
 

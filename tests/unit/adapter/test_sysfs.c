@@ -269,6 +269,17 @@ static void test_in_use(void **state)
 				    "40 22 254:17 / /mnt/data rw - ext4 /dev/vdb1 rw");
 	assert_true(sysfs_in_use(blk, "virtio5", user, sizeof(user)));
 	assert_string_equal(user, "mounted on /mnt/data");
+	/* A number of its own: the source tells. */
+	put("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+				    "41 22 0:45 / /mnt/pool rw shared:5 - btrfs /dev/vdb1 rw");
+	assert_true(sysfs_in_use(blk, "virtio5", user, sizeof(user)));
+	assert_string_equal(user, "mounted on /mnt/pool");
+	put("/proc/self/mountinfo", "41 22 0:45 / /mnt/pool rw - btrfs /dev/vdb rw");
+	assert_true(sysfs_in_use(blk, "virtio5", user, sizeof(user)));
+	put("/proc/self/mountinfo", "41 22 0:45 / /mnt/pool rw - btrfs /dev/vdb12 rw\n"
+				    "42 22 0:46 / /mnt/tmp rw - tmpfs vdb rw\n"
+				    "43 22 8:2 / /mnt/other rw - ext4 /dev/vdb rw");
+	assert_false(sysfs_in_use(blk, "virtio5", user, sizeof(user)));
 	put("/proc/self/mountinfo", "22 1 8:1 / / rw - ext4 /dev/sda1 rw");
 	put("/proc/swaps", "Filename Type\n/dev/vdb partition 1 0 -2");
 	assert_true(sysfs_in_use(blk, "virtio5", user, sizeof(user)));
