@@ -24,39 +24,99 @@ int blk_source_size(const struct blk_source *source, uint64_t *ret_size)
 	return 0;
 }
 
-/* Whether the kernel takes a read of this alignment. */
-static bool can_read(int fd, void *buf, size_t len)
+/* A number that the kernel tells about the queue of a block device; 0: it does not. */
+static unsigned long long queue_limit(dev_t dev, const char *name)
+{
+	/* A partition has no queue of its own. */
+	static const char *const parents[] = { "", "/.." };
+	unsigned long long value = 0;
+
+	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
+		char path[96];
+		FILE *file;
+
+		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/%s", major(dev),
+			 minor(dev), parents[i], name);
+		file = fopen(path, "re");
+		if (!file)
+			continue;
+		if (fscanf(file, "%llu", &value) != 1)
+			value = 0;
+		fclose(file);
+		break;
+	}
+	return value;
+}
+
+/* From a sector on; never less, as the driver's requests are made of sectors. */
+static bool usable_align(uint32_t *align)
+{
+	if (*align < BLK_SECTOR)
+		*align = BLK_SECTOR;
+	return *align <= ALIGN_MAX && !(*align & (*align - 1));
+}
+
+/*
+ * Ask the kernel what O_DIRECT needs.
+ *
+ * Return: 0; -EINVAL (direct I/O is not possible); -EOPNOTSUPP (it does not tell: before Linux 6.1,
+ * and not for every file system).
+ */
+static int ask_align(struct blk_source *source)
+{
+	struct statx st;
+
+	if (statx(source->fd, "", AT_EMPTY_PATH, STATX_DIOALIGN, &st) < 0 ||
+	    !(st.stx_mask & STATX_DIOALIGN))
+		return -EOPNOTSUPP;
+	if (st.stx_dio_offset_align == 0 || !usable_align(&st.stx_dio_offset_align) ||
+	    !usable_align(&st.stx_dio_mem_align))
+		return -EINVAL;
+	source->block_size = st.stx_dio_offset_align;
+	source->mem_align = st.stx_dio_mem_align;
+	return 0;
+}
+
+/* Whether the kernel takes a read of this alignment, at @at or soon behind it. */
+static bool can_read(int fd, void *buf, size_t len, uint64_t at)
 {
 	ssize_t n;
 
+	at = (at + len - 1) / len * len;
 	do
-		n = pread(fd, buf, len, (off_t)len);
+		n = pread(fd, buf, len, (off_t)at);
 	while (n < 0 && errno == EINTR);
 	return n >= 0;
 }
 
 /*
- * Find what O_DIRECT asks for by trying: STATX_DIOALIGN tells it only since Linux 6.1 and not for
- * every file system.
+ * Find out by trying. Reads of a hole say nothing: they need no device, and file systems do not check
+ * them. Without any data what counts is the device that the file system is on, if it is on one; those
+ * that are not check all reads alike.
  */
 static int probe_align(struct blk_source *source)
 {
-	uint32_t len, mem;
+	off_t data = lseek(source->fd, 0, SEEK_DATA);
+	bool hole = data < 0 && errno == ENXIO;
+	unsigned long long len = BLK_SECTOR, mem, least = 0;
+	uint64_t at = data < 0 ? 0 : (uint64_t)data;
+	struct stat st;
 	uint8_t *buf;
 	int r = -EINVAL;
 
+	if (hole && fstat(source->fd, &st) == 0)
+		least = queue_limit(st.st_dev, "logical_block_size");
 	buf = aligned_alloc(ALIGN_MAX, 2 * ALIGN_MAX);
 	if (!buf)
 		return -ENOMEM;
-	for (len = BLK_SECTOR; len <= ALIGN_MAX; len *= 2)
-		if (can_read(source->fd, buf, len))
-			break;
+	while (len <= ALIGN_MAX && (len < least || !can_read(source->fd, buf, len, at)))
+		len *= 2;
 	if (len <= ALIGN_MAX) {
-		for (mem = BLK_SECTOR; mem < len; mem *= 2)
-			if (can_read(source->fd, buf + mem, len))
-				break;
-		source->block_size = len;
-		source->mem_align = mem;
+		mem = hole ? len : BLK_SECTOR;
+		while (mem < len && !can_read(source->fd, buf + mem, len, at))
+			mem *= 2;
+		source->block_size = (uint32_t)len;
+		source->mem_align = (uint32_t)mem;
 		r = 0;
 	}
 	free(buf);
@@ -76,7 +136,9 @@ static int open_direct(struct blk_source *source, const char *path, int flags, u
 			 "this file system has no direct I/O: --direct is ignored");
 		return 0;
 	}
-	r = probe_align(source);
+	r = ask_align(source);
+	if (r == -EOPNOTSUPP)
+		r = probe_align(source);
 	if (r == 0 && (block_size == 0 || source->block_size <= block_size)) {
 		source->direct = true;
 		return 0;
@@ -89,30 +151,6 @@ static int open_direct(struct blk_source *source, const char *path, int flags, u
 			 source->block_size, source->block_size);
 	blk_source_close(source);
 	return 0;
-}
-
-/* 0 when the device has no discard, or when nothing says that it has. */
-static bool device_discards(dev_t dev)
-{
-	/* A partition has no queue of its own. */
-	static const char *const parents[] = { "", "/.." };
-	unsigned long long max = 0;
-
-	for (size_t i = 0; i < sizeof(parents) / sizeof(parents[0]); i++) {
-		char path[96];
-		FILE *file;
-
-		snprintf(path, sizeof(path), "/sys/dev/block/%u:%u%s/queue/discard_max_bytes",
-			 major(dev), minor(dev), parents[i]);
-		file = fopen(path, "re");
-		if (!file)
-			continue;
-		if (fscanf(file, "%llu", &max) != 1)
-			max = 0;
-		fclose(file);
-		break;
-	}
-	return max > 0;
 }
 
 /* Punching behind the end changes nothing and shows whether the file system can do it. */
@@ -139,8 +177,9 @@ static int look_at(struct blk_source *source, bool read_only, char *text)
 				  (uint32_t)st.st_blksize :
 				  ALIGN_MAX;
 	if (!read_only)
-		source->can_discard = source->is_device ? device_discards(st.st_rdev) :
-							  file_discards(source->fd, st.st_size);
+		source->can_discard = source->is_device ?
+					      queue_limit(st.st_rdev, "discard_max_bytes") > 0 :
+					      file_discards(source->fd, st.st_size);
 	return 0;
 }
 
