@@ -114,10 +114,56 @@ static int explain(struct backend *backend, uint32_t request, int error)
 }
 
 /*
- * Wait for an answer. A back-end may ask for something on its own channel first and answer us
- * only when it has been served, so that is done meanwhile.
+ * The bound for the rest of a message that has begun, or for room for an answer. @hurry_fd is not
+ * looked at meanwhile, so it is never longer than in a hurry.
  */
-static int wait_answer(struct backend *backend, uint64_t deadline)
+static int rest_ms(uint64_t deadline)
+{
+	uint64_t now = now_ms();
+
+	if (now >= deadline)
+		return 0;
+	return deadline - now < BACKEND_HURRY_MS ? (int)(deadline - now) : BACKEND_HURRY_MS;
+}
+
+static int serve_channel(struct backend *backend, uint64_t deadline)
+{
+	struct vhost_user_msg msg, reply;
+	uint64_t result = 0;
+	int ret;
+
+	ret = vhost_user_recv(backend->channel, VHOST_USER_KIND_BACKEND_REQUEST, &msg,
+			      rest_ms(deadline));
+	if (ret == -ECONNRESET) {
+		/* It gave the channel up; the connection may live on without. */
+		close(backend->channel);
+		backend->channel = -1;
+		return 0;
+	}
+	if (ret == -ETIMEDOUT)
+		return problem(backend, ret, "it sent only a part of a message on its own channel");
+	if (ret)
+		return problem(backend, ret,
+			       "it sent a message on its own channel that vhost-user "
+			       "does not allow");
+	vhost_user_close_fds(&msg);
+	if (msg.hdr.request == VHOST_USER_BACKEND_CONFIG_CHANGE)
+		backend->config_changed = true;
+	else
+		result = 1;
+	if (!(msg.hdr.flags & VHOST_USER_FLAG_NEED_REPLY))
+		return 0;
+	vhost_user_init_reply(&reply, msg.hdr.request, sizeof(result));
+	reply.payload.u64 = result;
+	ret = vhost_user_send(backend->channel, &reply, rest_ms(deadline));
+	return ret ? problem(backend, ret, "it does not read its own channel") : 0;
+}
+
+/*
+ * Wait for an answer. A back-end may ask for something on its own channel first and answer us
+ * only when it has been served, so that is done meanwhile. @deadline comes closer in a hurry.
+ */
+static int wait_answer(struct backend *backend, uint64_t *deadline)
 {
 	bool hurried = false;
 
@@ -130,22 +176,22 @@ static int wait_answer(struct backend *backend, uint64_t deadline)
 		uint64_t now = now_ms();
 		int n;
 
-		if (now >= deadline)
+		if (now >= *deadline)
 			return -ETIMEDOUT;
-		n = poll(fds, 3, (int)(deadline - now));
+		n = poll(fds, 3, (int)(*deadline - now));
 		if (n < 0 && errno != EINTR)
 			return -errno;
 		if (n <= 0)
 			continue;
 		if (fds[0].revents)
 			return 0;
-		if (fds[1].revents && backend_channel(backend) < 0)
+		if (fds[1].revents && serve_channel(backend, *deadline) < 0)
 			return -EPROTO;
 		if (fds[2].revents) {
 			/* Somebody waits for this program to end. */
 			hurried = true;
-			if (deadline > now + BACKEND_HURRY_MS)
-				deadline = now + BACKEND_HURRY_MS;
+			if (*deadline > now + BACKEND_HURRY_MS)
+				*deadline = now + BACKEND_HURRY_MS;
 		}
 	}
 }
@@ -156,7 +202,6 @@ static int converse(struct backend *backend, struct vhost_user_msg *msg)
 	uint64_t deadline = now_ms() + (uint64_t)backend->timeout_ms;
 	const uint32_t request = msg->hdr.request;
 	const struct vhost_user_shape *shape;
-	uint64_t now;
 	bool ack;
 	int ret;
 
@@ -170,11 +215,13 @@ static int converse(struct backend *backend, struct vhost_user_msg *msg)
 	ret = vhost_user_send(backend->sock, msg, backend->timeout_ms);
 	msg->num_fds = 0;
 	if (!ret && (ack || shape->replies)) {
-		ret = wait_answer(backend, deadline);
-		now = now_ms();
-		if (!ret)
-			ret = vhost_user_recv(backend->sock, VHOST_USER_KIND_REPLY, msg,
-					      now < deadline ? (int)(deadline - now) : 0);
+		ret = wait_answer(backend, &deadline);
+		if (ret)
+			return explain(backend, request, ret);
+		ret = vhost_user_recv(backend->sock, VHOST_USER_KIND_REPLY, msg, rest_ms(deadline));
+		if (ret == -ETIMEDOUT)
+			return problem(backend, ret, "it sent only a part of its answer to %s",
+				       shape->name);
 		if (!ret) {
 			/* None of the answers that we ask for brings a descriptor. */
 			if (msg->num_fds || msg->hdr.request != request)
@@ -473,31 +520,5 @@ int backend_reset(struct backend *backend)
 
 int backend_channel(struct backend *backend)
 {
-	struct vhost_user_msg msg, reply;
-	uint64_t result = 0;
-	int ret;
-
-	ret = vhost_user_recv(backend->channel, VHOST_USER_KIND_BACKEND_REQUEST, &msg,
-			      backend->timeout_ms);
-	if (ret == -ECONNRESET) {
-		/* It gave the channel up; the connection may live on without. */
-		close(backend->channel);
-		backend->channel = -1;
-		return 0;
-	}
-	if (ret)
-		return problem(backend, ret,
-			       "it sent a message on its own channel that vhost-user "
-			       "does not allow");
-	vhost_user_close_fds(&msg);
-	if (msg.hdr.request == VHOST_USER_BACKEND_CONFIG_CHANGE)
-		backend->config_changed = true;
-	else
-		result = 1;
-	if (!(msg.hdr.flags & VHOST_USER_FLAG_NEED_REPLY))
-		return 0;
-	vhost_user_init_reply(&reply, msg.hdr.request, sizeof(result));
-	reply.payload.u64 = result;
-	ret = vhost_user_send(backend->channel, &reply, backend->timeout_ms);
-	return ret ? problem(backend, ret, "it does not read its own channel") : 0;
+	return serve_channel(backend, now_ms() + (uint64_t)backend->timeout_ms);
 }

@@ -34,7 +34,7 @@
 /*
  * @sock: -1 when there is no connection
  * @channel: our end of the BACKEND_REQ channel, -1 without one
- * @timeout_ms: bound of each conversation
+ * @timeout_ms: bound of each conversation; a message that has begun has BACKEND_HURRY_MS at most
  * @hurry_fd: when this becomes readable, a wait ends after BACKEND_HURRY_MS; -1: never
  * @features: what it offers, bit 30 included
  * @protocol_offered, @protocol: what it offers and what was acknowledged

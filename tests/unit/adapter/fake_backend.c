@@ -125,6 +125,9 @@ static bool send_faulty(struct fake_backend *fake, struct vhost_user_msg *msg, b
 	case FAULT_SHORT:
 		send_raw(fake->sock, msg, size - 1, -1);
 		return false;
+	case FAULT_HALF:
+		send_raw(fake->sock, msg, size - 1, -1);
+		return true;
 	case FAULT_LONG:
 		msg->hdr.size = size + 8;
 		break;

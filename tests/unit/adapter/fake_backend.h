@@ -18,6 +18,7 @@ enum fault {
 	FAULT_SILENT, /* never answers */
 	FAULT_CLOSE, /* closes instead of answering */
 	FAULT_SHORT, /* a payload shorter than the header says, then closes */
+	FAULT_HALF, /* the same, then silence */
 	FAULT_LONG, /* eight bytes more than the answer may have */
 	FAULT_EMPTY, /* no payload */
 	FAULT_HUGE, /* a size that no message has */

@@ -259,6 +259,7 @@ static int expected_error(uint32_t request, enum fault fault)
 
 	switch (fault) {
 	case FAULT_SILENT:
+	case FAULT_HALF:
 		return -ETIMEDOUT;
 	case FAULT_CLOSE:
 		return -ECONNRESET;
@@ -277,6 +278,7 @@ static void test_faults(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(answered) / sizeof(answered[0]); i++) {
 		for (int fault = FAULT_SILENT; fault < FAULT_END; fault++) {
+			const bool waits = fault == FAULT_SILENT || fault == FAULT_HALF;
 			struct fake_backend fake;
 			struct backend backend;
 			int ret;
@@ -284,7 +286,7 @@ static void test_faults(void **state)
 			fake_init(&fake);
 			fake.fault_at = answered[i];
 			fake.fault = (enum fault)fault;
-			start(&fake, &backend, fault == FAULT_SILENT ? BOUND_MS : 10000);
+			start(&fake, &backend, waits ? BOUND_MS : 10000);
 			ret = whole_life(&backend);
 			if (ret != expected_error(answered[i], (enum fault)fault))
 				fail_msg("%s, fault %d: got %d, problem '%s'",
@@ -367,6 +369,33 @@ static void test_hurry(void **state)
 	close(hurry);
 }
 
+/* A message that has begun and does not end has no hour, hurry or not. */
+static void test_half(void **state)
+{
+	struct vhost_user_msg msg;
+	struct fake_backend fake;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	fake.fault_at = VHOST_USER_SET_FEATURES;
+	fake.fault = FAULT_SILENT;
+	start(&fake, &backend, 3600 * 1000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	vhost_user_init(&msg, VHOST_USER_BACKEND_CONFIG_CHANGE, 0);
+	assert_int_equal(send(fake.channel, &msg.hdr, 4, 0), 4);
+	assert_int_equal(backend_set_features(&backend, 0), -EPROTO);
+	stop(&fake, &backend);
+
+	fake_init(&fake);
+	fake.fault_at = VHOST_USER_GET_FEATURES;
+	fake.fault = FAULT_HALF;
+	start(&fake, &backend, 3600 * 1000);
+	assert_int_equal(backend_negotiate(&backend), -ETIMEDOUT);
+	assert_non_null(strstr(backend.problem, "a part of its answer"));
+	stop(&fake, &backend);
+}
+
 static void test_connect_errors(void **state)
 {
 	char path[200];
@@ -446,6 +475,7 @@ int main(void)
 		cmocka_unit_test(test_channel),
 		cmocka_unit_test(test_channel_closed),
 		cmocka_unit_test(test_hurry),
+		cmocka_unit_test(test_half),
 		cmocka_unit_test(test_connect_errors),
 		cmocka_unit_test(test_probe_status),
 	};
