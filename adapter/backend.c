@@ -190,6 +190,7 @@ static int wait_answer(struct backend *backend, uint64_t *deadline)
 		if (fds[2].revents) {
 			/* Somebody waits for this program to end. */
 			hurried = true;
+			now = now_ms();
 			if (*deadline > now + BACKEND_HURRY_MS)
 				*deadline = now + BACKEND_HURRY_MS;
 		}

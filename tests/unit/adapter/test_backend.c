@@ -369,6 +369,50 @@ static void test_hurry(void **state)
 	close(hurry);
 }
 
+struct slow_peer {
+	int sock;
+	int hurry;
+};
+
+/* Answers late, and only after somebody was in a hurry. */
+static void *answer_late(void *arg)
+{
+	const struct slow_peer *peer = arg;
+	struct vhost_user_msg msg;
+
+	if (vhost_user_recv(peer->sock, VHOST_USER_KIND_REQUEST, &msg, 10000))
+		return NULL;
+	usleep((BACKEND_HURRY_MS + 100) * 1000);
+	eventfd_write(peer->hurry, 1);
+	usleep(100 * 1000);
+	vhost_user_init_reply(&msg, VHOST_USER_GET_FEATURES, sizeof(uint64_t));
+	msg.payload.u64 = VHOST_USER_BIT(32);
+	vhost_user_send(peer->sock, &msg, 1000);
+	return NULL;
+}
+
+/* The time that is left begins with the hurry, however long the wait was before. */
+static void test_hurry_late(void **state)
+{
+	struct slow_peer peer = {.hurry = eventfd(0, EFD_CLOEXEC)};
+	struct backend backend;
+	pthread_t thread;
+	int pair[2];
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	peer.sock = pair[0];
+	assert_int_equal(pthread_create(&thread, NULL, answer_late, &peer), 0);
+	backend_init(&backend, 3600 * 1000, peer.hurry);
+	backend_adopt(&backend, pair[1]);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	assert_true(backend.features == VHOST_USER_BIT(32));
+	pthread_join(thread, NULL);
+	backend_close(&backend);
+	close(pair[0]);
+	close(peer.hurry);
+}
+
 /* A message that has begun and does not end has no hour, hurry or not. */
 static void test_half(void **state)
 {
@@ -475,6 +519,7 @@ int main(void)
 		cmocka_unit_test(test_channel),
 		cmocka_unit_test(test_channel_closed),
 		cmocka_unit_test(test_hurry),
+		cmocka_unit_test(test_hurry_late),
 		cmocka_unit_test(test_half),
 		cmocka_unit_test(test_connect_errors),
 		cmocka_unit_test(test_probe_status),
