@@ -268,6 +268,7 @@ static int get_vring_base(struct vloop_dev *dev, struct vhost_user_msg *msg)
 static int set_vring_kick(struct vloop_dev *dev, struct vhost_user_msg *msg)
 {
 	struct vloop_queue *queue = queue_of(dev, msg->payload.u64 & VHOST_USER_VRING_INDEX_MASK);
+	int kicked;
 
 	if (!queue)
 		return -EPROTO;
@@ -276,10 +277,14 @@ static int set_vring_kick(struct vloop_dev *dev, struct vhost_user_msg *msg)
 			  queue->index);
 		return -EPROTO;
 	}
+	kicked = queue_try_kick(queue, msg->fds[0]);
+	if (kicked < 0)
+		return kicked;
 	queue_halt(queue);
 	if (dev->stuck)
 		return -EBUSY;
 	queue_set_kick(queue, take_fd(msg));
+	queue->started = kicked;
 	return queue_update(queue);
 }
 

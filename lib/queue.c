@@ -92,6 +92,49 @@ static int watch_kick(struct vloop_queue *queue)
 	return 0;
 }
 
+static bool is_eventfd(int fd)
+{
+	char path[64], target[64];
+	ssize_t n;
+
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	n = readlink(path, target, sizeof(target) - 1);
+	if (n < 0)
+		return false;
+	target[n] = '\0';
+	return strcmp(target, "anon_inode:[eventfd]") == 0;
+}
+
+/*
+ * Whether the file can be a kick descriptor. One that the kernel cannot read without waiting is refused:
+ * the front-end could read it just before vloop_queue_ack_kick() does, which would sleep where nobody
+ * wakes it. Eventfds before Linux 5.8 are such files, too; start() makes those non-blocking, or
+ * stop_thread() wakes who reads them.
+ *
+ * The byte is too little for eventfds and for the kick files of virtio-loopback, which keep their
+ * count. Of another file it may be all that there is, and is a kick then.
+ *
+ * Return: 1 (yes, and it was kicked); 0 (yes); -EOPNOTSUPP.
+ */
+int queue_try_kick(struct vloop_queue *queue, int fd)
+{
+	uint8_t byte;
+	struct iovec iov = { &byte, sizeof(byte) };
+	ssize_t n;
+
+	do
+		n = preadv2(fd, &iov, 1, -1, RWF_NOWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n >= 0)
+		return n > 0;
+	if (errno != EOPNOTSUPP || is_eventfd(fd))
+		return 0;
+	dev_error(queue->dev,
+		  "queue %u: the kick descriptor cannot be read without waiting: it should be an eventfd",
+		  queue->index);
+	return -EOPNOTSUPP;
+}
+
 /* Replace the kick descriptor; -1 takes it away. The queue does not run. */
 void queue_set_kick(struct vloop_queue *queue, int fd)
 {
@@ -191,18 +234,10 @@ static void *thread_main(void *arg)
  */
 static bool is_blocking_eventfd(int fd)
 {
-	char path[64], target[64];
 	int flags = fcntl(fd, F_GETFL);
-	ssize_t n;
 
-	if (flags < 0 || (flags & O_NONBLOCK) || (flags & O_ACCMODE) != O_RDWR)
-		return false;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
-	n = readlink(path, target, sizeof(target) - 1);
-	if (n < 0)
-		return false;
-	target[n] = '\0';
-	return strcmp(target, "anon_inode:[eventfd]") == 0;
+	return flags >= 0 && !(flags & O_NONBLOCK) && (flags & O_ACCMODE) == O_RDWR &&
+	       is_eventfd(fd);
 }
 
 /*
@@ -467,6 +502,7 @@ void vloop_queue_ack_kick(struct vloop_queue *queue)
 	do
 		n = preadv2(queue->kick_fd, &iov, 1, -1, RWF_NOWAIT);
 	while (n < 0 && errno == EINTR);
+	/* An eventfd before Linux 5.8: queue_try_kick(). */
 	if (n < 0 && errno == EOPNOTSUPP)
 		while (read(queue->kick_fd, &count, sizeof(count)) < 0 && errno == EINTR)
 			;
