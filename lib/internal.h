@@ -320,7 +320,7 @@ void queue_halt(struct vloop_queue *queue);
 int queue_try_kick(struct vloop_queue *queue, int fd);
 void queue_set_kick(struct vloop_queue *queue, int fd);
 int queue_set_call(struct vloop_queue *queue, int fd);
-int queue_kicked(struct vloop_queue *queue);
+void queue_kicked(struct vloop_queue *queue);
 void queue_signal(struct vloop_queue *queue);
 void queue_signal_error(struct vloop_queue *queue);
 int queue_fail(struct vloop_queue *queue, int error);

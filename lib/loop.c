@@ -54,7 +54,7 @@ static void drain_wake(struct vloop_dev *dev)
 		;
 }
 
-/* Kicks of a queue that fail and messages that are wrong end the connection, nothing else. */
+/* Messages that are wrong end the connection, nothing else. */
 static int handle(struct vloop_dev *dev, struct watch *watch, uint32_t events)
 {
 	int r = 0;
@@ -72,7 +72,7 @@ static int handle(struct vloop_dev *dev, struct watch *watch, uint32_t events)
 		drain_wake(dev);
 		break;
 	case WATCH_KICK:
-		r = queue_kicked(watch->queue);
+		queue_kicked(watch->queue);
 		break;
 	case WATCH_USER:
 		return watch->fn(dev, watch->fd, events, watch->user);

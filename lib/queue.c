@@ -442,16 +442,22 @@ int queue_update(struct vloop_queue *queue)
 }
 
 /* The loop found the kick descriptor readable. */
-int queue_kicked(struct vloop_queue *queue)
+void queue_kicked(struct vloop_queue *queue)
 {
+	int r = 0;
+
 	if (!queue->started) {
 		/* The kick stays where it is, for whoever serves the queue. */
 		queue->started = true;
-		return queue_update(queue);
+		r = queue_update(queue);
+	} else {
+		vloop_queue_ack_kick(queue);
+		queue->check = false;
+		if (queue->running)
+			r = queue->dev->ops.queue_kick(queue);
 	}
-	vloop_queue_ack_kick(queue);
-	queue->check = false;
-	return queue->running ? queue->dev->ops.queue_kick(queue) : 0;
+	if (r < 0)
+		queue_fail(queue, r);
 }
 
 int vloop_queue_wait(struct vloop_queue *queue)

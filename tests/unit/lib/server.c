@@ -155,8 +155,10 @@ static void log_message(void *user, int level, const char *message)
 {
 	struct server *server = user;
 
-	if (level <= 3)
+	if (level <= 3) {
+		snprintf(server->error, sizeof(server->error), "%s", message);
 		atomic_fetch_add(&server->errors, 1);
+	}
 	if (getenv("VLOOP_TEST_LOG"))
 		fprintf(stderr, "<%d>%s\n", level, message);
 }

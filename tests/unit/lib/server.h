@@ -21,6 +21,7 @@ struct server {
 	pthread_t thread;
 	int result;		/* of vloop_run() */
 	atomic_uint errors;	/* messages of level 3 */
+	char error[128];	/* the last one of them */
 	atomic_uint connected;
 	atomic_uint disconnected;
 	atomic_uint resets;

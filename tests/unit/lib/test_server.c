@@ -603,6 +603,42 @@ static void test_call_filled_later(void **state)
 	assert_int_equal(atomic_load(&server.errors), 0);
 }
 
+static void expect_closed(const struct frontend *fe)
+{
+	struct pollfd fd = { .fd = fe->sock, .events = POLLIN };
+	uint8_t byte;
+
+	assert_int_equal(poll(&fd, 1, ANSWER_MS), 1);
+	assert_int_equal(read(fe->sock, &byte, 1), 0);
+}
+
+/* A ring that is bad: that is the reason, and nothing more is said. */
+static void test_driver_fails(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct server server;
+		struct frontend fe;
+		uint64_t index = 0, count;
+		int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+		server_start(&server, dispatches[i], 0);
+		begin(&fe, &server, BASIC);
+		frontend_send(&fe, VHOST_USER_SET_VRING_ERR, &index, 8, err);
+		frontend_start_queue(&fe, 0, 16);
+		check_data(&fe, 0, 10);
+		fe.driver[0].avail->idx = htole16(1000);
+		frontend_kick(&fe, 0);
+		expect_closed(&fe);
+		assert_int_equal(atomic_load(&server.errors), 1);
+		assert_non_null(strstr(server.error, "available index jumped"));
+		assert_int_equal(read(err, &count, sizeof(count)), sizeof(count));
+		close(err);
+		frontend_close(&fe);
+		server_stop(&server);
+	}
+}
+
 static void wait_for_work(const struct server *server)
 {
 	struct pollfd fd = { .fd = vloop_dev_fd(server->dev), .events = POLLIN };
@@ -675,6 +711,7 @@ int main(void)
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_call_full),
 		cmocka_unit_test(test_call_filled_later),
+		cmocka_unit_test(test_driver_fails),
 		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_socket_shut_down),
 	};
