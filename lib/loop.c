@@ -82,13 +82,25 @@ static int handle(struct vloop_dev *dev, struct watch *watch, uint32_t events)
 	return 0;
 }
 
+/* ring_error() has said what is wrong with a ring. */
+static void say_failure(const struct vloop_queue *queue, int error)
+{
+	if (!queue->broken)
+		dev_error(queue->dev, "queue %u: cannot be served, closing the connection: %s",
+			  queue->index,
+			  error == -ESHUTDOWN ? "its thread ended early" : strerror(-error));
+}
+
 /* What had to wait until no function of the device or of the library was in the middle of something. */
 static void run_deferred(struct vloop_dev *dev)
 {
 	bool close_it = atomic_exchange(&dev->disconnect, false);
 
+	if (close_it && dev->conn.fd >= 0)
+		dev_info(dev, "the device sends the front-end away");
 	for (unsigned int i = 0; i < dev->num_queues; i++) {
 		struct vloop_queue *queue = &dev->queues[i];
+		int error;
 
 		if (queue->check && queue->running && !atomic_load(&queue->error)) {
 			int r;
@@ -98,7 +110,9 @@ static void run_deferred(struct vloop_dev *dev)
 			if (r < 0)
 				queue_fail(queue, r);
 		}
-		if (atomic_load(&queue->error)) {
+		error = atomic_load(&queue->error);
+		if (error) {
+			say_failure(queue, error);
 			queue_signal_error(queue);
 			close_it = true;
 		}

@@ -22,9 +22,12 @@ static void finish(struct vloop_queue *queue, struct vloop_req *req)
 
 static int serve(struct vloop_queue *queue)
 {
+	struct server *server = vloop_dev_user(vloop_queue_dev(queue));
 	struct vloop_req *reqs[8];
-	int n;
+	int n = atomic_load(&server->fail);
 
+	if (n < 0)
+		return n;
 	while ((n = vloop_queue_pop(queue, reqs, 8)) > 0)
 		for (int i = 0; i < n; i++)
 			finish(queue, reqs[i]);
@@ -39,7 +42,7 @@ static int run(struct vloop_queue *queue)
 	struct vloop_req *held[64];
 	int num = 0, n = 0;
 
-	while (vloop_queue_wait(queue) > 0) {
+	while (vloop_queue_wait(queue) > 0 && !atomic_load(&server->quit)) {
 		if (!atomic_load(&server->hold)) {
 			n = serve(queue);
 			if (n < 0)

@@ -612,6 +612,53 @@ static void expect_closed(const struct frontend *fe)
 	assert_int_equal(read(fe->sock, &byte, 1), 0);
 }
 
+static void fail_queue(enum vloop_dispatch dispatch, bool late, bool quit)
+{
+	struct server server;
+	struct frontend fe;
+	uint64_t index = 0, count;
+	int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+
+	server_start(&server, dispatch, 0);
+	begin(&fe, &server, BASIC);
+	frontend_send(&fe, VHOST_USER_SET_VRING_ERR, &index, 8, err);
+	if (late) {
+		frontend_start_queue(&fe, 0, 16);
+		check_data(&fe, 0, 10);
+	}
+	if (quit)
+		atomic_store(&server.quit, 1);
+	else
+		atomic_store(&server.fail, -EIO);
+	if (late)
+		frontend_kick(&fe, 0);
+	else
+		frontend_start_queue(&fe, 0, 16);
+	expect_closed(&fe);
+	assert_int_equal(atomic_load(&server.errors), 1);
+	assert_non_null(strstr(server.error, "queue 0: "));
+	assert_non_null(strstr(server.error, quit ? "ended early" : strerror(EIO)));
+	assert_int_equal(read(err, &count, sizeof(count)), sizeof(count));
+	close(err);
+	frontend_close(&fe);
+	atomic_store(&server.fail, 0);
+	atomic_store(&server.quit, 0);
+	frontend_check(server.path);
+	server_stop(&server);
+	assert_int_equal(atomic_load(&server.errors), 1);
+}
+
+/* A device that cannot serve a queue: why the connection ends is said, once, and the front-end told. */
+static void test_device_fails(void **state)
+{
+	(void)state;
+	for (int late = 0; late < 2; late++) {
+		fail_queue(VLOOP_DISPATCH_LOOP, late, false);
+		fail_queue(VLOOP_DISPATCH_THREAD, late, false);
+		fail_queue(VLOOP_DISPATCH_THREAD, late, true);
+	}
+}
+
 /* A ring that is bad: that is the reason, and nothing more is said. */
 static void test_driver_fails(void **state)
 {
@@ -711,6 +758,7 @@ int main(void)
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_call_full),
 		cmocka_unit_test(test_call_filled_later),
+		cmocka_unit_test(test_device_fails),
 		cmocka_unit_test(test_driver_fails),
 		cmocka_unit_test(test_no_descriptors),
 		cmocka_unit_test(test_socket_shut_down),
