@@ -14,7 +14,7 @@ CASES=(honest
 	len-long len-max len-zero used-flags avail-event status-none
 	late-write scribble-tables scribble-all
 	call-storm call-stale pool-stale fd-order handoff
-	hang hang-plain stuck stuck-message
+	hang hang-plain stuck stuck-message starved
 	config-flood channel-garbage unasked
 	reply-none reply-twice reply-close reply-version reply-flags reply-request reply-short
 	reply-long reply-huge reply-half reply-fds reply-value reply-base
@@ -270,6 +270,32 @@ case_hang-plain() {
 	wait_until "$SLOW" in_flight l || fail "no request hangs"
 	end l
 	wait_until "$SLOW" gone "$LOAD" || fail "dd does not end"
+}
+
+# One that may run for a thousandth of the time, most of which its calls take: what waits for the end of a
+# call does not wait for all that it found to do.
+case_starved() {
+	local group=/sys/fs/cgroup/starved
+
+	echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
+	mkdir "$group"
+	echo "1000 1000000" >"$group/cpu.max"
+	rm -f "$T/l.sock"
+	vloop-blk --socket-path="$T/l.sock" --null >>"$T/l.log" 2>&1 &
+	SERVER[l]=$!
+	await_server l
+	attach l blk --pool 256M
+	fio --name=load --filename="$(dev l)" --direct=1 --ioengine=io_uring --rw=read --bs=1m \
+		--iodepth=128 --time_based --runtime=1000 --output="$T/fio.log" &
+	LOAD=$!
+	wait_busy l
+	echo "${SERVER[l]}" >"$group/cgroup.procs"
+	sleep "$(pick 5 30)"
+	end l --force
+	wait_until "$SLOW" gone "$LOAD" || fail "the load does not end with its device"
+	echo "${SERVER[l]}" >/sys/fs/cgroup/cgroup.procs
+	kill_server l
+	rmdir "$group"
 }
 
 case_stuck() {
