@@ -15,9 +15,12 @@ disk=$(dev d)
 
 # A server that works through io_uring makes no system call for it; tracing shows it all the same.
 tracing=/sys/kernel/tracing
+event=$tracing/events/io_uring/io_uring_submit_req
+# Its name in Linux 6.1.
+[[ -e $event ]] || event=$tracing/events/io_uring/io_uring_submit_sqe
 echo >$tracing/trace
-echo 1 >$tracing/events/io_uring/io_uring_submit_req/enable
-cleanup_fn sh -c "echo 0 >$tracing/events/io_uring/io_uring_submit_req/enable; echo >$tracing/trace"
+echo 1 >"$event/enable"
+cleanup_fn sh -c "echo 0 >$event/enable; echo >$tracing/trace"
 strace -f -o strace.log -e trace=fsync,fdatasync -p "${SERVER[d]}" 2>strace.err &
 strace=$!
 wait_until "$SLOW" grep -q attached strace.err || fail "strace: $(cat strace.err)"
