@@ -382,11 +382,7 @@ static void net_fit_receive(const struct vlb_limits *limits, u8 *config, u32 len
 	FIT_LE(16, struct virtio_net_config, mtu, config, len, mtu_max);
 }
 
-/*
- * All that goes by the control queue. A driver that spins for the answer never lets the back-end run
- * where there is one CPU only, and may keep off the timer that bounds its wait elsewhere: softirqs are
- * off for some commands, and left to a thread that cannot run when there are many.
- */
+/* All that goes by the control queue. */
 #define NET_CTRL							\
 	(BIT_ULL(VIRTIO_NET_F_CTRL_VQ) | BIT_ULL(VIRTIO_NET_F_CTRL_RX) |	\
 	 BIT_ULL(VIRTIO_NET_F_CTRL_VLAN) | BIT_ULL(VIRTIO_NET_F_CTRL_RX_EXTRA) | \
@@ -396,6 +392,17 @@ static void net_fit_receive(const struct vlb_limits *limits, u8 *config, u32 len
 	 BIT_ULL(VIRTIO_NET_F_RSS) | BIT_ULL(VIRTIO_NET_F_HASH_REPORT) |	\
 	 BIT_ULL(VIRTIO_NET_F_NOTF_COAL) | BIT_ULL(VLB_NET_F_VQ_NOTF_COAL))
 
+/* The driver stops with a BUG when it has something to say and no control queue to say it on. */
+static void net_fit_no_control(u8 *config, u32 len, u64 *features)
+{
+	u8 *status = config + offsetof(struct virtio_net_config, status);
+
+	*features &= ~NET_CTRL;
+	/* It answers this one without asking for the feature. */
+	if (len >= offsetofend(struct virtio_net_config, status))
+		put_unaligned_le16(get_unaligned_le16(status) & ~VIRTIO_NET_S_ANNOUNCE, status);
+}
+
 /* No more pairs than the device has queues for. */
 static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
@@ -403,8 +410,15 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	u8 *key = config + offsetof(struct virtio_net_config, rss_max_key_size);
 	u16 most;
 
+	/*
+	 * A driver that spins for the answer never lets the back-end run where there is one CPU only,
+	 * and may keep off the timer that bounds its wait elsewhere: softirqs are off for some
+	 * commands, and left to a thread that cannot run when there are many.
+	 */
 	if (VLB_NET_CTRL_SPINS)
-		*features &= ~NET_CTRL;
+		*features &= ~BIT_ULL(VIRTIO_NET_F_CTRL_VQ);
+	if (!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ)))
+		net_fit_no_control(config, len, features);
 	net_fit_receive(limits, config, len, features);
 	most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
 	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))

@@ -218,6 +218,32 @@ static void types_fit_net_receive(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, le16_to_cpu((__force __le16)config.mtu), U16_MAX);
 }
 
+/* Without a control queue there is nothing that the driver would send a command for. */
+static void types_fit_net_control(struct kunit *test)
+{
+	const struct vlb_limits limits = { .request = SZ_64K, .arena = SZ_64K, .nqueues = 3 };
+	const u64 control = BIT_ULL(VIRTIO_NET_F_CTRL_VQ) | BIT_ULL(VIRTIO_NET_F_MQ) |
+			    BIT_ULL(VIRTIO_NET_F_CTRL_GUEST_OFFLOADS);
+	const struct vlb_type *type = vlb_type_by_name("net", 3);
+	struct virtio_net_config config;
+	u64 features = control;
+	u16 status;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	memset(&config, 0xff, sizeof(config));
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	status = le16_to_cpu((__force __le16)config.status);
+	KUNIT_EXPECT_EQ(test, features, VLB_NET_CTRL_SPINS ? 0 : control);
+	KUNIT_EXPECT_EQ(test, !!(status & VIRTIO_NET_S_ANNOUNCE), !VLB_NET_CTRL_SPINS);
+
+	features = control & ~BIT_ULL(VIRTIO_NET_F_CTRL_VQ);
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	status = le16_to_cpu((__force __le16)config.status);
+	KUNIT_EXPECT_EQ(test, features, 0);
+	KUNIT_EXPECT_FALSE(test, status & VIRTIO_NET_S_ANNOUNCE);
+	KUNIT_EXPECT_TRUE(test, status & VIRTIO_NET_S_LINK_UP);
+}
+
 static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_found),
 	KUNIT_CASE(types_complete),
@@ -226,6 +252,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_fit_blk),
 	KUNIT_CASE(types_fit_scsi_short),
 	KUNIT_CASE(types_fit_net_receive),
+	KUNIT_CASE(types_fit_net_control),
 	{ }
 };
 
