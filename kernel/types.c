@@ -195,9 +195,22 @@ static const struct vlb_role *console_roles(ROLE_ARGS)
 	}
 }
 
+/*
+ * The driver complains, with a stack trace, of more sense data than it has room for. It has one buffer
+ * for the whole answer, and back-ends differ in what they say that they wrote.
+ */
+static bool scsi_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+		      u32 total)
+{
+	const struct virtio_scsi_cmd_resp *resp = (const void *)piece;
+
+	return total < sizeof(*resp) ||
+	       le32_to_cpu((__force __le32)resp->sense_len) <= sizeof(resp->sense);
+}
+
 /* virtio_scsi_cmd_resp.response is byte 11; the answers on the control queue begin with it. */
 static const struct vlb_role scsi_role = {
-	.nstart = 12, .start = { [11] = VIRTIO_SCSI_S_FAILURE },
+	.nstart = 12, .start = { [11] = VIRTIO_SCSI_S_FAILURE }, .seen = scsi_seen,
 };
 static const struct vlb_role scsi_ctrl_role = {
 	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nstart = 1, .start = { VIRTIO_SCSI_S_FAILURE },

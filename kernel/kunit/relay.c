@@ -5,6 +5,7 @@
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_scsi.h>
 
 #include "fake.h"
 
@@ -618,6 +619,41 @@ static void relay_bad_head(struct kunit *test)
 	}
 }
 
+/* An answer with more sense data than there is room for is none. */
+static void relay_scsi_sense(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "scsi");
+	struct virtio_scsi_cmd_resp *resp = fake_alloc(f, sizeof(*resp), 0x77), *sent;
+	struct fake_buf bufs[] = {
+		{ fake_alloc(f, 51, 1), 51, false }, { resp, sizeof(*resp), true },
+		{ fake_alloc(f, 512, 0x22), 512, true },
+	};
+	u32 lens[] = { 0, sizeof(resp->sense), sizeof(resp->sense) + 1, U32_MAX };
+	unsigned int i;
+
+	f->q->role = f->vlb->type->role(2, 3, 0);
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < ARRAY_SIZE(lens); i++) {
+		u16 head = fake_add(f, bufs, ARRAY_SIZE(bufs)), id;
+		bool good = lens[i] <= sizeof(resp->sense);
+
+		submit(f);
+		id = expect_taken(f);
+		sent = fake_data(f, fake_desc(f, id, 1));
+		memset(sent, 0, sizeof(*sent));
+		sent->sense_len = (__force __virtio32)cpu_to_le32(lens[i]);
+		sent->response = VIRTIO_SCSI_S_OK;
+		/* As some back-ends do. */
+		fake_finish(f, id, 0);
+		finish_all(f);
+		expect_done(f, head, 0);
+		KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)resp->sense_len),
+				good ? lens[i] : 0);
+		KUNIT_EXPECT_EQ(test, resp->response,
+				good ? VIRTIO_SCSI_S_OK : VIRTIO_SCSI_S_FAILURE);
+	}
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -676,6 +712,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_receive),
 	KUNIT_CASE(relay_ending),
 	KUNIT_CASE(relay_bad_head),
+	KUNIT_CASE(relay_scsi_sense),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };
