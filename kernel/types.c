@@ -359,6 +359,7 @@ do {												\
 static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	u8 *exp = config + offsetof(struct virtio_blk_config, physical_block_exp);
+	u8 *wce = config + offsetof(struct virtio_blk_config, wce);
 	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
 	u32 size_max = rounddown(limits->arena / seg_max, PAGE_SIZE);
 
@@ -371,6 +372,9 @@ static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 
 	if (len >= offsetofend(struct virtio_blk_config, physical_block_exp))
 		*exp = min_t(u8, *exp, BLK_PHYSICAL_EXP_MAX);
+	/* Whoever reads the cache's type has the driver look that up in a table, or stop with a BUG. */
+	if (len >= offsetofend(struct virtio_blk_config, wce))
+		*wce = !!*wce;
 	FIT_LE(16, struct virtio_blk_config, num_queues, config, len, limits->nqueues);
 }
 

@@ -174,10 +174,10 @@ static void config_write_answered(struct kunit *test)
 	struct vlb_device *vlb = disk(test);
 	struct owner *first, *second;
 
-	first = write_wce(test, vlb, 0, 6);
-	KUNIT_EXPECT_EQ(test, get_byte(vlb, WCE), 6);
-	second = write_wce(test, vlb, 0, 7);
-	KUNIT_EXPECT_EQ(test, get_byte(vlb, WCE), 7);
+	first = write_wce(test, vlb, 0, 0);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, WCE), 0);
+	second = write_wce(test, vlb, 0, 1);
+	KUNIT_EXPECT_EQ(test, get_byte(vlb, WCE), 1);
 	KUNIT_EXPECT_NE(test, first->event.id, second->event.id);
 }
 
@@ -185,7 +185,7 @@ static void config_write_denied(struct kunit *test)
 {
 	struct vlb_device *vlb = disk(test);
 
-	write_wce(test, vlb, -EIO, 6);
+	write_wce(test, vlb, -EIO, 0);
 	KUNIT_EXPECT_EQ(test, get_byte(vlb, WCE), 1);
 }
 

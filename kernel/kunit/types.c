@@ -158,6 +158,7 @@ static void types_fit_blk(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, le16_to_cpu((__force __le16)config.num_queues),
 				limits.nqueues);
 		KUNIT_EXPECT_LT(test, config.physical_block_exp, 31);
+		KUNIT_EXPECT_LE(test, config.wce, 1);
 		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SEG_MAX));
 		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SIZE_MAX));
 	}

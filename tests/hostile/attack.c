@@ -437,6 +437,37 @@ static int net_announce(void)
 	return up || r ? failed("waiting for the link, or for its end", r) : 0;
 }
 
+/* A disk whose cache is of no type that there is; anybody may read which it is. */
+static int blk_cache(void)
+{
+	struct virtio_blk_config config = {.capacity = 2048, .wce = 0xff};
+	const uint64_t features = 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_CONFIG_WCE;
+	struct vlb_event event;
+	struct vlb_status status;
+	uint64_t pool_len;
+	char command[200];
+	int fd = ctl_open(), r;
+
+	r = create(fd, VIRTIO_ID_BLOCK, "cache", 1, features, &config, sizeof(config), 3000,
+		   &pool_len);
+	if (!r)
+		r = ctl_simple(fd, VLB_IOC_REGISTER);
+	if (!r)
+		r = ctl_stop(fd, VLB_STOP_FAIL);
+	if (!r)
+		r = ctl_event(fd, VLB_EVENT_REGISTERED, LONG_MS, &event);
+	if (!r)
+		r = ctl_status(fd, &status);
+	if (r)
+		return failed("making a disk", r);
+	snprintf(command, sizeof(command),
+		 "grep -qx 'write back' /sys/bus/virtio/devices/%.31s/block/*/cache_type",
+		 status.out_virtio);
+	if (system(command))
+		return failed("asking for the cache's type", -EIO);
+	return bury(fd) ? failed("removing it", -ETIMEDOUT) : 0;
+}
+
 /* Answer the next request of a queue with @bytes, and say that it were @len. False: there is none. */
 static bool answer(struct ctl_session *session, unsigned int queue, const void *bytes, size_t size,
 		   uint32_t len)
@@ -596,6 +627,7 @@ static const struct {
 	{"many-silent", many_silent},	      {"net-control", net_control},
 	{"config-huge", config_huge},	      {"console-control", console_control},
 	{"net-receive", net_receive},	      {"net-announce", net_announce},
+	{"blk-cache", blk_cache},
 };
 
 int main(int argc, char **argv)
