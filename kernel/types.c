@@ -326,9 +326,20 @@ static const struct vlb_role gpio_role = {
 	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 1 /* VIRTIO_GPIO_STATUS_ERR */ },
 };
 
+/* The driver complains, with a stack trace, of a status that is neither of the two. */
+static bool gpio_event_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+			    u32 total)
+{
+	return piece[0] <= VIRTIO_GPIO_IRQ_STATUS_VALID;
+}
+
+static const struct vlb_role gpio_event_role = {
+	.flags = VLB_ROLE_RX | VLB_ROLE_CLEAR, .seen = gpio_event_seen,
+};
+
 static const struct vlb_role *gpio_roles(ROLE_ARGS)
 {
-	return index ? &event_role : &gpio_role;
+	return index ? &gpio_event_role : &gpio_role;
 }
 
 static const struct vlb_role spi_role = {
