@@ -390,6 +390,24 @@ static int net_control(void)
 	return r != 0;
 }
 
+/* Bring up a device that nobody serves: its requests fail. */
+static int start_unserved(int fd, uint32_t type, const char *name, uint32_t nqueues, uint64_t features,
+			  const void *config, uint32_t config_len, struct vlb_status *ret_status)
+{
+	struct vlb_event event;
+	uint64_t pool_len;
+	int r;
+
+	r = create(fd, type, name, nqueues, features, config, config_len, 3000, &pool_len);
+	if (!r)
+		r = ctl_simple(fd, VLB_IOC_REGISTER);
+	if (!r)
+		r = ctl_stop(fd, VLB_STOP_FAIL);
+	if (!r)
+		r = ctl_event(fd, VLB_EVENT_REGISTERED, LONG_MS, &event);
+	return r ? r : ctl_status(fd, ret_status);
+}
+
 /*
  * The device asks for an announcement, which its driver acknowledges on the control queue; there is
  * none. That the driver has seen the request shows in the link, which comes up with it.
@@ -405,20 +423,12 @@ static int net_announce(void)
 		.len = sizeof(config),
 		.data = (uintptr_t)&config,
 	};
-	struct vlb_event event;
 	struct vlb_status status;
-	uint64_t pool_len;
 	char command[200];
 	int fd = ctl_open(), r, up;
 
-	r = create(fd, VIRTIO_ID_NET, "announce", 2, features, &config, sizeof(config), 3000,
-		   &pool_len);
-	if (!r)
-		r = ctl_simple(fd, VLB_IOC_REGISTER);
-	if (!r)
-		r = ctl_event(fd, VLB_EVENT_REGISTERED, LONG_MS, &event);
-	if (!r)
-		r = ctl_status(fd, &status);
+	r = start_unserved(fd, VIRTIO_ID_NET, "announce", 2, features, &config, sizeof(config),
+			   &status);
 	if (r)
 		return failed("making a network device", r);
 	snprintf(command, sizeof(command),
@@ -442,22 +452,12 @@ static int blk_cache(void)
 {
 	struct virtio_blk_config config = {.capacity = 2048, .wce = 0xff};
 	const uint64_t features = 1ULL << VIRTIO_BLK_F_FLUSH | 1ULL << VIRTIO_BLK_F_CONFIG_WCE;
-	struct vlb_event event;
 	struct vlb_status status;
-	uint64_t pool_len;
 	char command[200];
 	int fd = ctl_open(), r;
 
-	r = create(fd, VIRTIO_ID_BLOCK, "cache", 1, features, &config, sizeof(config), 3000,
-		   &pool_len);
-	if (!r)
-		r = ctl_simple(fd, VLB_IOC_REGISTER);
-	if (!r)
-		r = ctl_stop(fd, VLB_STOP_FAIL);
-	if (!r)
-		r = ctl_event(fd, VLB_EVENT_REGISTERED, LONG_MS, &event);
-	if (!r)
-		r = ctl_status(fd, &status);
+	r = start_unserved(fd, VIRTIO_ID_BLOCK, "cache", 1, features, &config, sizeof(config),
+			   &status);
 	if (r)
 		return failed("making a disk", r);
 	snprintf(command, sizeof(command),
