@@ -5,6 +5,7 @@
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_gpio.h>
 #include <linux/virtio_scsi.h>
 
 #include "fake.h"
@@ -654,6 +655,30 @@ static void relay_scsi_sense(struct kunit *test)
 	}
 }
 
+/* An interrupt of a GPIO line has one of two states; any other reads as none. */
+static void relay_gpio_event(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "gpio");
+	u8 *status = fake_alloc(f, 1, 0x77);
+	struct fake_buf bufs[] = { { fake_alloc(f, 2, 1), 2, false }, { status, 1, true } };
+	const u8 sent[] = { VIRTIO_GPIO_IRQ_STATUS_VALID, 2, 0xff, VIRTIO_GPIO_IRQ_STATUS_INVALID };
+	unsigned int i;
+
+	f->q->role = f->vlb->type->role(1, 2, 0);
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < ARRAY_SIZE(sent); i++) {
+		u16 head = fake_add(f, bufs, ARRAY_SIZE(bufs)), id;
+
+		submit(f);
+		id = expect_taken(f);
+		*(u8 *)fake_data(f, fake_desc(f, id, 1)) = sent[i];
+		fake_finish(f, id, 1);
+		finish_all(f);
+		expect_done(f, head, 1);
+		KUNIT_EXPECT_EQ(test, *status, sent[i] == VIRTIO_GPIO_IRQ_STATUS_VALID);
+	}
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -713,6 +738,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_ending),
 	KUNIT_CASE(relay_bad_head),
 	KUNIT_CASE(relay_scsi_sense),
+	KUNIT_CASE(relay_gpio_event),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };
