@@ -272,27 +272,35 @@ case_hang-plain() {
 	wait_until "$SLOW" gone "$LOAD" || fail "dd does not end"
 }
 
-# One that may run for a thousandth of the time, most of which its calls take: what waits for the end of a
+# One that may run for a fiftieth of the time, most of which its calls take: what waits for the end of a
 # call does not wait for all that it found to do.
 case_starved() {
-	local group=/sys/fs/cgroup/starved
+	local group=/sys/fs/cgroup/starved tracing=/sys/kernel/tracing late
 
 	echo +cpu >/sys/fs/cgroup/cgroup.subtree_control
 	mkdir "$group"
-	echo "1000 1000000" >"$group/cpu.max"
+	echo "20000 1000000" >"$group/cpu.max"
 	rm -f "$T/l.sock"
 	vloop-blk --socket-path="$T/l.sock" --null >>"$T/l.log" 2>&1 &
 	SERVER[l]=$!
 	await_server l
 	attach l blk --pool 256M
-	fio --name=load --filename="$(dev l)" --direct=1 --ioengine=io_uring --rw=read --bs=1m \
-		--iodepth=128 --time_based --runtime=1000 --output="$T/fio.log" &
+	# Some writes: fio takes reads of no bytes, all that a removed disk has, for short ones, for ever.
+	fio --name=load --filename="$(dev l)" --direct=1 --ioengine=io_uring --rw=randrw \
+		--rwmixread=90 --bs=1m --iodepth=128 --time_based --runtime=1000 \
+		--output="$T/fio.log" 2>"$T/fio.err" &
 	LOAD=$!
 	wait_busy l
 	echo "${SERVER[l]}" >"$group/cgroup.procs"
 	sleep "$(pick 5 30)"
-	end l --force
+	echo >$tracing/trace
+	echo 1 >$tracing/events/virtio_loopback/enable
+	end l --force --timeout "$SLOW"
+	echo 0 >$tracing/events/virtio_loopback/enable
 	wait_until "$SLOW" gone "$LOAD" || fail "the load does not end with its device"
+	grep -q 'vlb_state: l: removing' $tracing/trace || fail "the removal is not in the trace"
+	late=$(sed '1,/vlb_state: l: removing/d' $tracing/trace | grep -c '^ *queue-.*vlb_complete' || true)
+	((late <= 8)) || fail "the back-end completed $late requests while the removal waited"
 	echo "${SERVER[l]}" >/sys/fs/cgroup/cgroup.procs
 	kill_server l
 	rmdir "$group"
