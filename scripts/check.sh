@@ -38,6 +38,7 @@ run_part() {
 	unit) "$REPO/scripts/unit-tests.sh" ;;
 	lint) "$REPO/tests/lint/run" ;;
 	vm) "$REPO/tests/vm/selftest.sh" ;;
+	staged) "$REPO/tests/install/staged" ;;
 	install) "$REPO/tests/install/run" ;;
 	system) "$REPO/tests/system/run" --group "$MODE" --out "$OUT/system" ;;
 	system-*) "$REPO/tests/system/run" --group all --kernel "${1#*-}" --out "$OUT/$1" ;;
@@ -154,10 +155,10 @@ say "Logs are in results/check; a part with nothing to say is silent."
 case $MODE in
 quick)
 	run_parts 1 unit lint
-	run_parts 2 system install hostile uml
+	run_parts 2 system staged hostile uml
 	;;
 long)
-	run_parts 1 unit lint vm
+	run_parts 1 unit lint vm staged
 	run_parts 2 debug system hostile system-6.1 system-7.2 hostile-6.1 hostile-7.2 install uml
 	;;
 debug) run_parts 1 uml ;;

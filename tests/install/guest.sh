@@ -4,6 +4,8 @@
 # The part of the installation test that runs in the virtual machine.
 
 set -u
+# shellcheck source=tests/install/common.sh
+. "$(dirname "$0")/common.sh"
 
 readonly TREE=/root/tree LOG=/results/make.log
 readonly PLACES=(/usr /etc /opt /srv /var/lib /var/cache /boot /lib/modules)
@@ -52,37 +54,16 @@ says_headers() {
 	[[ $output == *"linux-headers-$(uname -r)"* ]] || { echo "$output" && return 1; }
 }
 
-works() {
-	local device
-
-	modprobe virtio_loopback && udevadm settle
-	[[ $(stat -c %F:%a:%U /dev/virtio-loopback) == "character special file:600:root" ]] || return
-	vloop-rng --socket-path=/tmp/rng.sock &
-	until [[ -S /tmp/rng.sock ]]; do sleep 0.1; done
-	device=$(vloop attach rng /tmp/rng.sock --name r --background) || return
-	[[ $device == /dev/hwrng* ]] || { echo "$device" && return 1; }
-	timeout 20 head -c 32 /dev/hwrng | cmp -n 32 - /dev/zero && return 1
-	(cd "$TREE" && make uninstall) && { echo "uninstalled below a device" && return 1; }
-	vloop detach r
-	kill %1
-	wait
-	modprobe -r virtio_loopback
+stays() {
+	! (cd "$TREE" && make uninstall) || { echo "uninstalled below a device" && return 1; }
 }
 
 finds_man_pages() {
 	local page
 
-	for page in 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input 1/vloop-console 4/virtio-loopback \
-		3/libvloop 1/vloop-run 5/vloop.conf; do
+	for page in $(man_pages); do
 		man -w "${page%/*}" "${page#*/}" >/dev/null || return
 	done
-}
-
-# The example where it was installed, and what it is for at boot.
-checks_example() {
-	local example=/usr/local/share/doc/virtio-loopback/examples/devices.conf
-
-	vloop run --check "$example" && [[ -f /usr/local/lib/systemd/system/vloop-run@.service ]]
 }
 
 links_library() {
@@ -103,9 +84,7 @@ destdir() {
 	[[ -z $(find /tmp/dest ! -type d) ]]
 }
 
-# Programs of the tree that was built on the host must not be what is found.
-PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-unset LD_LIBRARY_PATH
+forget_tree
 : >"$LOG"
 copy_tree
 files >/tmp/before
@@ -115,7 +94,7 @@ check "DESTDIR leaves nothing behind" nothing_left
 check "make install" make_target install
 check "vloop is found" vloop --version
 check "the module is found" modinfo virtio_loopback
-check "a device works, and keeps make uninstall away" works
+check "a device works, and keeps make uninstall away" works stays
 check "man pages are found" finds_man_pages
 check "the example is right, and the service is there" checks_example
 check "a program can be linked with the library" links_library
