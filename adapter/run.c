@@ -190,6 +190,8 @@ static void take_device(void *context, const char *line)
 	device = member(object, "device");
 	if (!device)
 		device = member(object, "virtio");
+	/* What a stream says that failed before. */
+	errno = EIO;
 	if (run->options->json)
 		printf("%s\n", line);
 	else
