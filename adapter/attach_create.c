@@ -25,8 +25,8 @@
 
 /* virtio_net features that do nothing without the control queue (virtio 1.3, 5.1.3.1). */
 #define NET_CONTROL                                                                               \
-	(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(52) | \
-	 BIT(53) | BIT(57) | BIT(60))
+	(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(50) | \
+	 BIT(52) | BIT(53) | BIT(57) | BIT(60))
 
 /* More bits of others than this, and it is another type; fewer may be a newer version. */
 #define STRANGE_FEATURES_MAX 2

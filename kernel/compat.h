@@ -20,6 +20,7 @@
 
 /* Feature bits that the headers of 6.1 lack. */
 #define VLB_BLK_F_ZONED		17
+#define VLB_NET_F_DEVICE_STATS	50
 #define VLB_NET_F_VQ_NOTF_COAL	52
 #define VLB_NET_F_GUEST_USO4	54
 #define VLB_NET_F_GUEST_USO6	55

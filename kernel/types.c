@@ -431,6 +431,13 @@ static void net_fit_no_control(u8 *config, u32 len, u64 *features)
 		put_unaligned_le16(get_unaligned_le16(status) & ~VIRTIO_NET_S_ANNOUNCE, status);
 }
 
+/*
+ * What the driver is not told of, with whatever else. Statistics of the device: asked for also where there
+ * is no control queue, which is a BUG, and the numbers of queues and the lengths in the answer are
+ * believed.
+ */
+#define NET_HIDDEN	BIT_ULL(VLB_NET_F_DEVICE_STATS)
+
 /* No more pairs than the device has queues for. */
 static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
@@ -438,6 +445,7 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	u8 *key = config + offsetof(struct virtio_net_config, rss_max_key_size);
 	u16 most;
 
+	*features &= ~NET_HIDDEN;
 	/*
 	 * A driver that spins for the answer never lets the back-end run where there is one CPU only,
 	 * and may keep off the timer that bounds its wait elsewhere: softirqs are off for some

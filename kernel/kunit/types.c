@@ -245,6 +245,20 @@ static void types_fit_net_control(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, status & VIRTIO_NET_S_LINK_UP);
 }
 
+/* With every other feature: no driver is told of these. */
+static void types_fit_net_hidden(struct kunit *test)
+{
+	const struct vlb_limits limits = { .request = SZ_64K, .arena = SZ_64K, .nqueues = 3 };
+	const struct vlb_type *type = vlb_type_by_name("net", 3);
+	struct virtio_net_config config = { };
+	u64 features = ~0ULL;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_FALSE(test, features & BIT_ULL(VLB_NET_F_DEVICE_STATS));
+	KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_NET_F_MAC));
+}
+
 static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_found),
 	KUNIT_CASE(types_complete),
@@ -254,6 +268,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_fit_scsi_short),
 	KUNIT_CASE(types_fit_net_receive),
 	KUNIT_CASE(types_fit_net_control),
+	KUNIT_CASE(types_fit_net_hidden),
 	{ }
 };
 

@@ -27,6 +27,7 @@
 
 #define VERSION_1 (1ULL << VIRTIO_F_VERSION_1)
 #define POOL_BASE 0x100000000ULL /* doc/uapi.md: guest address of the pool */
+#define NET_F_DEVICE_STATS 50 /* older headers lack it */
 #define LONG_MS 60000 /* no step takes so long on a healthy machine */
 
 static struct virtio_blk_config disk = {.capacity = 2048};
@@ -447,6 +448,26 @@ static int net_announce(void)
 	return up || r ? failed("waiting for the link, or for its end", r) : 0;
 }
 
+/*
+ * Features that the driver takes, and must not be told of: of statistics it asks on the control queue,
+ * whether there is one or not.
+ */
+static int net_hidden(void)
+{
+	const struct virtio_net_config config = {.mac = {2, 0, 0, 0, 0, 1}};
+	const uint64_t hidden = 1ULL << NET_F_DEVICE_STATS;
+	struct vlb_status status;
+	int fd = ctl_open(), r;
+
+	r = start_unserved(fd, VIRTIO_ID_NET, "hidden", 2, 1ULL << VIRTIO_NET_F_MAC | hidden,
+			   &config, sizeof(config), &status);
+	if (r)
+		return failed("making a network device", r);
+	if (status.out_driver_features & hidden)
+		return failed("hiding features from its driver", -EPROTO);
+	return bury(fd) ? failed("removing it", -ETIMEDOUT) : 0;
+}
+
 /* A disk whose cache is of no type that there is; anybody may read which it is. */
 static int blk_cache(void)
 {
@@ -627,7 +648,7 @@ static const struct {
 	{"many-silent", many_silent},	      {"net-control", net_control},
 	{"config-huge", config_huge},	      {"console-control", console_control},
 	{"net-receive", net_receive},	      {"net-announce", net_announce},
-	{"blk-cache", blk_cache},
+	{"net-hidden", net_hidden},	      {"blk-cache", blk_cache},
 };
 
 int main(int argc, char **argv)

@@ -23,7 +23,8 @@ CASES=(honest
 	fuzz-blk fuzz-console fuzz-input fuzz-rng fuzz-net fuzz-scsi fuzz-all
 	attack-status-removed attack-create-detach attack-removed-threads attack-storm
 	attack-input-silent attack-console-resize attack-many-silent attack-net-control attack-config-huge
-	attack-console-control attack-net-receive attack-net-announce attack-blk-cache)
+	attack-console-control attack-net-receive attack-net-announce attack-net-hidden
+	attack-blk-cache)
 
 if [[ ${LIST:-} ]]; then
 	printf '%s\n' "${CASES[@]}"
@@ -510,6 +511,7 @@ case_attack-config-huge() { attack_ config-huge; }
 case_attack-console-control() { attack_ console-control; }
 case_attack-net-receive() { attack_ net-receive; }
 case_attack-net-announce() { attack_ net-announce; }
+case_attack-net-hidden() { attack_ net-hidden; }
 case_attack-blk-cache() { attack_ blk-cache; }
 
 "case_$1"
