@@ -434,9 +434,10 @@ static void net_fit_no_control(u8 *config, u32 len, u64 *features)
 /*
  * What the driver is not told of, with whatever else. Statistics of the device: asked for also where there
  * is no control queue, which is a BUG, and the numbers of queues and the lengths in the answer are
- * believed.
+ * believed. A standby: it would take whatever interface of the machine has its address for its primary,
+ * and with it all that goes through that one (net_failover).
  */
-#define NET_HIDDEN	BIT_ULL(VLB_NET_F_DEVICE_STATS)
+#define NET_HIDDEN	(BIT_ULL(VLB_NET_F_DEVICE_STATS) | BIT_ULL(VIRTIO_NET_F_STANDBY))
 
 /* No more pairs than the device has queues for. */
 static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)

@@ -256,6 +256,7 @@ static void types_fit_net_hidden(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, type);
 	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
 	KUNIT_EXPECT_FALSE(test, features & BIT_ULL(VLB_NET_F_DEVICE_STATS));
+	KUNIT_EXPECT_FALSE(test, features & BIT_ULL(VIRTIO_NET_F_STANDBY));
 	KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_NET_F_MAC));
 }
 

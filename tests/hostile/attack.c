@@ -449,13 +449,13 @@ static int net_announce(void)
 }
 
 /*
- * Features that the driver takes, and must not be told of: of statistics it asks on the control queue,
- * whether there is one or not.
+ * Features that the driver takes, and must not be told of: for statistics it asks on the control queue,
+ * whether there is one or not; a standby takes an interface of the machine that has its address.
  */
 static int net_hidden(void)
 {
 	const struct virtio_net_config config = {.mac = {2, 0, 0, 0, 0, 1}};
-	const uint64_t hidden = 1ULL << NET_F_DEVICE_STATS;
+	const uint64_t hidden = 1ULL << NET_F_DEVICE_STATS | 1ULL << VIRTIO_NET_F_STANDBY;
 	struct vlb_status status;
 	int fd = ctl_open(), r;
 
