@@ -456,6 +456,12 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 		*features &= ~BIT_ULL(VIRTIO_NET_F_CTRL_VQ);
 	if (!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ)))
 		net_fit_no_control(config, len, features);
+	/*
+	 * The driver makes up the address that is missing, and tells the device while it probes. Where that
+	 * fails it goes without the buffers of an interface that was raised meanwhile.
+	 */
+	if (!(*features & BIT_ULL(VIRTIO_NET_F_MAC)))
+		*features &= ~BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR);
 	net_fit_receive(limits, config, len, features);
 	most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
 	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))

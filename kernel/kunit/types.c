@@ -243,6 +243,15 @@ static void types_fit_net_control(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, features, 0);
 	KUNIT_EXPECT_FALSE(test, status & VIRTIO_NET_S_ANNOUNCE);
 	KUNIT_EXPECT_TRUE(test, status & VIRTIO_NET_S_LINK_UP);
+
+	/* The address is set on the control queue where the device has one of its own. */
+	features = control | BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR);
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_FALSE(test, features & BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR));
+	features = control | BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR) | BIT_ULL(VIRTIO_NET_F_MAC);
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_EQ(test, !!(features & BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR)),
+			!VLB_NET_CTRL_SPINS);
 }
 
 /* With every other feature: no driver is told of these. */
