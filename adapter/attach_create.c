@@ -325,6 +325,14 @@ static enum vloop_exit check_module(struct attach *attach)
 	return EXIT_OK;
 }
 
+/* The driver's rings are of no smaller size; 0 is the module's default. */
+static uint32_t driver_queue_size(const struct attach_options *options)
+{
+	uint32_t size = options->queue_size;
+
+	return size && size < VLB_DRIVER_QUEUE_SIZE_MIN ? VLB_DRIVER_QUEUE_SIZE_MIN : size;
+}
+
 #define HUGE_PAGE (2ULL << 20)
 
 enum vloop_exit attach_create(struct attach *attach)
@@ -336,7 +344,7 @@ enum vloop_exit attach_create(struct attach *attach)
 		.features = attach->features,
 		.nqueues = attach->nqueues,
 		.queue_size = options->queue_size,
-		.driver_queue_size = options->queue_size,
+		.driver_queue_size = driver_queue_size(options),
 		.config_len = attach->config.len,
 		.timeout_ms = (uint32_t)options->timeout_ms,
 		.config = (uintptr_t)attach->config.bytes,

@@ -80,9 +80,9 @@ static bool name_ok(const u8 *name)
 	return true;
 }
 
-static bool queue_size_ok(u32 size)
+static bool queue_size_ok(u32 size, u32 least)
 {
-	return is_power_of_2(size) && size >= 2 && size <= VLB_QUEUE_SIZE_MAX;
+	return is_power_of_2(size) && size >= least && size <= VLB_QUEUE_SIZE_MAX;
 }
 
 /* Fill in the defaults, check the rest. */
@@ -96,7 +96,8 @@ static int create_check(struct vlb_create *c, const struct vlb_type *type)
 	c->driver_queue_size = c->driver_queue_size ?: VLB_QUEUE_SIZE_DEFAULT;
 	c->timeout_ms = c->timeout_ms ?: VLB_TIMEOUT_MS_DEFAULT;
 	if (c->__reserved || !c->nqueues || c->nqueues > VLB_QUEUES_MAX ||
-	    !queue_size_ok(c->queue_size) || !queue_size_ok(c->driver_queue_size) ||
+	    !queue_size_ok(c->queue_size, 2) ||
+	    !queue_size_ok(c->driver_queue_size, VLB_DRIVER_QUEUE_SIZE_MIN) ||
 	    c->config_len > VLB_CONFIG_MAX || c->timeout_ms > VLB_TIMEOUT_MS_MAX ||
 	    !PAGE_ALIGNED(c->pool_len) || !name_ok(c->name))
 		return -EINVAL;

@@ -41,7 +41,7 @@ static int create(int fd, uint32_t type, const char *name, uint32_t nqueues, uin
 		.features = features | VERSION_1,
 		.nqueues = nqueues,
 		.queue_size = 16,
-		.driver_queue_size = 16,
+		.driver_queue_size = VLB_DRIVER_QUEUE_SIZE_MIN,
 		.timeout_ms = timeout_ms,
 		.config = (uintptr_t)config,
 		.config_len = config_len,

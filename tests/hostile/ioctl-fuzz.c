@@ -112,7 +112,7 @@ static void do_create(struct rng *rng)
 			    (rnd(rng) & (3ULL << VIRTIO_RING_F_INDIRECT_DESC)),
 		.nqueues = 1 + below(rng, CTL_QUEUES_MAX),
 		.queue_size = 2U << below(rng, 8),
-		.driver_queue_size = 8U << below(rng, 6),
+		.driver_queue_size = 32U << below(rng, 6),
 		.timeout_ms = 1 + below(rng, 3000),
 		.config = (uintptr_t)config,
 		.config_len = 96,

@@ -51,6 +51,7 @@
 #define VLB_NAME_MAX		32	/* bytes, with the terminating zero */
 #define VLB_QUEUES_MAX		128	/* queues of one device */
 #define VLB_QUEUE_SIZE_MAX	1024	/* entries of one ring */
+#define VLB_DRIVER_QUEUE_SIZE_MIN	64	/* entries of one of the driver's */
 #define VLB_CONFIG_MAX		1024	/* bytes of config space */
 
 #define VLB_IOC_MAGIC		0xBE
@@ -132,7 +133,9 @@ struct vlb_type_info {
  * @nqueues: 1 to VLB_QUEUES_MAX; what the device has, drivers may use fewer
  * @queue_size: entries of each ring towards the back-end, a power of two of 2 to
  *	VLB_QUEUE_SIZE_MAX; 0 takes the default. Small pools get smaller rings.
- * @driver_queue_size: the same for the driver's private rings
+ * @driver_queue_size: the same for the driver's private rings, of
+ *	VLB_DRIVER_QUEUE_SIZE_MIN at least: drivers compute with them, and not all do it well
+ *	with small ones
  * @config_len: bytes at @config, 0 to VLB_CONFIG_MAX
  * @timeout_ms: bound of every wait for user space: config writes that the driver reads
  *	back, and unbinding the driver; 0 takes the default of 30 s

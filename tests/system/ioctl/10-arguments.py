@@ -48,6 +48,7 @@ wrong = [
     ("EINVAL", {"nqueues": 0xffffffff}), ("EINVAL", {"queue_size": 3}),
     ("EINVAL", {"queue_size": 1}), ("EINVAL", {"queue_size": 2048}),
     ("EINVAL", {"queue_size": 0x80000000}), ("EINVAL", {"driver_queue_size": 100}),
+    ("EINVAL", {"driver_queue_size": 32}), ("EINVAL", {"driver_queue_size": 2048}),
     ("EINVAL", {"config_len": 1025}), ("EINVAL", {"config_len": 0xffffffff}),
     ("EFAULT", {"config_len": 8}), ("EFAULT", {"config_len": 8, "config": 1 << 63}),
     ("EINVAL", {"pool_len": 1}), ("EINVAL", {"pool_len": PAGE + 1}), ("ENOSPC", {"pool_len": PAGE}),

@@ -487,10 +487,29 @@ static void test_options_reach_kernel(void **state)
 	assert_int_equal(stage.kernel.create.features & ((1ULL << 28) | (1ULL << 29)), 0);
 	assert_true(stage.kernel.create.features & (1ULL << 5));
 	assert_int_equal(stage.kernel.create.queue_size, 64);
+	assert_int_equal(stage.kernel.create.driver_queue_size, 64);
 	assert_int_equal(stage.kernel.create.pool_len % (uint64_t)sysconf(_SC_PAGESIZE), 0);
 	assert_true(stage.kernel.create.pool_len >= 70000);
 	assert_int_equal(stage.kernel.session_flags, VLB_SESSION_CALL_EVENTFD);
 	tear_down(&stage);
+}
+
+/* The module refuses a smaller ring for the driver; what none was asked for is its own choice. */
+static void test_small_queues(void **state)
+{
+	static const uint32_t wanted[][2] = {{2, 64}, {32, 64}, {128, 128}, {0, 0}};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		struct stage stage;
+
+		set_up(&stage, step_plain);
+		stage.options.queue_size = wanted[i][0];
+		assert_int_equal(run(&stage), EXIT_OK);
+		assert_int_equal(stage.kernel.create.queue_size, wanted[i][0]);
+		assert_int_equal(stage.kernel.create.driver_queue_size, wanted[i][1]);
+		tear_down(&stage);
+	}
 }
 
 /* What a driver is offered of a back-end with @features, and @wce in its config space. */
@@ -556,6 +575,7 @@ int main(void)
 		cmocka_unit_test(test_misfits),
 		cmocka_unit_test(test_module_limits),
 		cmocka_unit_test(test_cache_mode),
+		cmocka_unit_test(test_small_queues),
 		cmocka_unit_test(test_kick_file),
 		cmocka_unit_test(test_wait_interrupted),
 		cmocka_unit_test(test_options_reach_kernel),
