@@ -353,6 +353,16 @@ static bool ask_driver(struct vlb_queue *q)
 	return next_head(q, &head, &seq);
 }
 
+/*
+ * Somebody waits for the gate, and this context ends its work. Not where the driver spins: there the gate is
+ * not held, and a driver that is not asked for its next notification would spin for ever, on the one CPU
+ * that who waits could run on.
+ */
+static bool is_wanted(const struct vlb_queue *q)
+{
+	return !(q->role->flags & VLB_ROLE_SPIN) && vlb_gate_wanted(&q->submit);
+}
+
 /* Without a back-end requests wait, or fail; where the driver spins they are lost. True: more. */
 static bool submit_nowhere(struct vlb_queue *q, size_t limit)
 {
@@ -382,7 +392,7 @@ static bool submit_nowhere(struct vlb_queue *q, size_t limit)
 			}
 			if (may_rest(limit))
 				cond_resched();
-			if (vlb_gate_wanted(&q->submit))
+			if (is_wanted(q))
 				return true;
 		}
 	} while (ask_driver(q));
@@ -427,7 +437,7 @@ bool vlb_submit(struct vlb_queue *q, size_t *limit)
 			}
 			if (may_rest(*limit))
 				cond_resched();
-			if (vlb_gate_wanted(&q->submit))
+			if (is_wanted(q))
 				budget = 0;
 		}
 		publish(q, ring);

@@ -125,7 +125,35 @@ static void console_told_slowly(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, f->ring->nfree, FAKE_NUM);
 }
 
+/* A driver that spins is served, and asked for its next notification, also while somebody waits for the queue. */
+static void console_spins_while_wanted(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "console");
+	struct fake_buf buf = { fake_alloc(f, 1, 'x'), 1, false };
+	u16 i, head;
+	u32 len;
+
+	f->q->role = f->vlb->type->role(1, 2, 0);
+	KUNIT_ASSERT_TRUE(test, f->q->role->flags & VLB_ROLE_SPIN);
+	f->q->event_idx = true;
+	set_bit(VLB_GATE_WAIT, &f->q->submit.bits);
+	/* First with nobody who takes it. */
+	for (i = 1; i <= 4; i++) {
+		if (i == 3) {
+			clear_bit(VLB_GATE_WAIT, &f->q->submit.bits);
+			fake_attach(f, PAGES, false);
+			set_bit(VLB_GATE_WAIT, &f->q->submit.bits);
+		}
+		fake_add(f, &buf, 1);
+		vlb_queue_submit(f->q, VLB_INLINE_IRQS_OFF);
+		KUNIT_EXPECT_TRUE(test, fake_done(f, &head, &len));
+		KUNIT_EXPECT_EQ(test, le16_to_cpu((__force __le16)vring_avail_event(&f->q->vring)), i);
+	}
+	clear_bit(VLB_GATE_WAIT, &f->q->submit.bits);
+}
+
 static struct kunit_case console_cases[] = {
+	KUNIT_CASE(console_spins_while_wanted),
 	KUNIT_CASE(console_told_later),
 	KUNIT_CASE(console_told_slowly),
 	{ }
