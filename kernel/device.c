@@ -228,6 +228,7 @@ static struct vlb_device *device_alloc(const struct vlb_create *args, const stru
 	strscpy(vlb->name, args->name, sizeof(vlb->name));
 	vlb->owner_uid = current_uid();
 	vlb->owner_pid = task_tgid_nr(current);
+	vlb->privileged = capable(CAP_SYS_ADMIN);
 	vlb->state = VLB_STATE_CREATED;
 	vlb->timeout_ms = args->timeout_ms;
 	vlb->queue_size = args->queue_size;

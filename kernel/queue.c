@@ -433,15 +433,19 @@ static void watch_fn(struct work_struct *work)
 }
 
 /**
- * vlb_queue_watch - bound the time that a driver waits on this queue
- * @q: a queue with a watchdog, on which a request was just made available
+ * vlb_queue_watch - bound the time that a driver waits on this queue, where the role asks for it
+ * @q: a queue on which a request was just made available
  *
  * Any context. The device breaks when nothing was completed for its time-out.
  */
 void vlb_queue_watch(struct vlb_queue *q)
 {
+	u8 watched = q->vlb->privileged ? VLB_ROLE_WATCHDOG :
+					  VLB_ROLE_WATCHDOG | VLB_ROLE_WATCH_USERS;
 	unsigned long flags;
 
+	if (!(READ_ONCE(q->role)->flags & watched))
+		return;
 	spin_lock_irqsave(&q->lock, flags);
 	if (queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms)))
 		q->watch_used = q->used_idx;

@@ -100,8 +100,7 @@ static bool notify(struct virtqueue *vq)
 		limit = VLB_INLINE_IRQS_OFF;
 	else if (preempt_count())
 		limit = VLB_INLINE_ATOMIC;
-	if (q->role->flags & VLB_ROLE_WATCHDOG)
-		vlb_queue_watch(q);
+	vlb_queue_watch(q);
 	vlb_queue_submit(q, limit);
 	if (q->role->flags & VLB_ROLE_REFUSE)
 		vlb_queue_pace(q);

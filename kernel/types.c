@@ -56,8 +56,12 @@ static const struct vlb_role tx_role = { .flags = 0 };
 /* Events that the driver takes whole, whatever used.len says. */
 static const struct vlb_role event_role = { .flags = VLB_ROLE_RX | VLB_ROLE_CLEAR };
 
+/*
+ * While a disk is silent in the scan for its partitions, sync(2) waits for the lock of that scan, whoever
+ * calls it and for whatever.
+ */
 static const struct vlb_role blk_role = {
-	.nend = 1, .end = { VIRTIO_BLK_S_IOERR },
+	.flags = VLB_ROLE_WATCH_USERS, .nend = 1, .end = { VIRTIO_BLK_S_IOERR },
 };
 
 static const struct vlb_role *blk_roles(ROLE_ARGS)

@@ -29,6 +29,8 @@ struct vlb_limits;
 #define VLB_ROLE_SPIN		(1u << 5)
 /* The driver keeps what finds its ring full, and tries again; with VLB_ROLE_SPIN. */
 #define VLB_ROLE_REFUSE		(1u << 6)
+/* Anybody may come to wait here: a watchdog where the device's owner is not trusted. */
+#define VLB_ROLE_WATCH_USERS	(1u << 7)
 
 /* What a driver says once to the device, and never again: a bit each. */
 #define VLB_FACTS		(1 + VLB_QUEUES_MAX / 2)

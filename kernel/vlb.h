@@ -354,6 +354,7 @@ struct vlb_config_write {
  * @type: its row in the table
  * @name: unique
  * @owner_uid, @owner_pid: of its creator
+ * @privileged: its creator had CAP_SYS_ADMIN
  * @lock: see the lock order
  * @state: VLB_STATE_*
  * @failing: requests fail while there is no session
@@ -395,6 +396,7 @@ struct vlb_device {
 	char name[VLB_NAME_MAX];
 	kuid_t owner_uid;
 	pid_t owner_pid;
+	bool privileged;
 
 	struct mutex lock;
 	u32 state;

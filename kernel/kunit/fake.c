@@ -58,6 +58,7 @@ struct vlb_device *fake_device(struct kunit *test, const char *type, u32 config_
 	KUNIT_ASSERT_NOT_NULL(test, vlb->type);
 	strscpy(vlb->name, "fake", sizeof(vlb->name));
 	vlb->dev.init_name = vlb->name;
+	vlb->privileged = true;
 	vlb->timeout_ms = VLB_TIMEOUT_MS_DEFAULT;
 	vlb->queue_size = FAKE_NUM;
 	vlb->pool_len = SZ_1M;

@@ -679,6 +679,59 @@ static void relay_gpio_event(struct kunit *test)
 	}
 }
 
+static void add_and_watch(struct fake *f, struct disk_request *r)
+{
+	add_disk_request(f, r, false);
+	vlb_queue_watch(f->q);
+	submit(f);
+}
+
+/* A disk that says nothing is given up when its owner is nobody special, also in mid-session. */
+static void relay_watched(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct disk_request r[2];
+
+	fake_attach(f, PAGES, true);
+	add_and_watch(f, &r[0]);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&f->q->watch));
+
+	f->vlb->privileged = false;
+	add_and_watch(f, &r[1]);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&f->q->watch));
+	fake_finish(f, expect_taken(f), 0);
+	finish_all(f);
+	/* The time is over, but not for a back-end that has done something. */
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), 0);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&f->q->watch));
+	expect_done(f, r[0].head, 0);
+	expect_nothing_done(f);
+
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
+	KUNIT_EXPECT_FALSE(test, delayed_work_pending(&f->q->watch));
+	expect_done(f, r[1].head, 2 * PAGE_SIZE + 1);
+	KUNIT_EXPECT_EQ(test, *r[1].status, VIRTIO_BLK_S_IOERR);
+}
+
+/* The same when no back-end comes. */
+static void relay_watched_alone(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct disk_request r;
+
+	f->vlb->privileged = false;
+	add_and_watch(f, &r);
+	expect_nothing_done(f);
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
+	/* For the thread. */
+	submit(f);
+	expect_done(f, r.head, 2 * PAGE_SIZE + 1);
+	KUNIT_EXPECT_EQ(test, *r.status, VIRTIO_BLK_S_IOERR);
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -739,6 +792,8 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_bad_head),
 	KUNIT_CASE(relay_scsi_sense),
 	KUNIT_CASE(relay_gpio_event),
+	KUNIT_CASE(relay_watched),
+	KUNIT_CASE(relay_watched_alone),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };

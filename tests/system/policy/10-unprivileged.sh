@@ -27,7 +27,7 @@ load_module() {
 attach_as_nobody() {
 	: >"$1.out"
 	# What anybody may lock in memory is enough for such a pool.
-	as_nobody vloop attach blk "$T/$1.sock" --name "$1" --pool 4M >"$1.out" 2>"$1.err" &
+	as_nobody vloop attach blk "$T/$1.sock" --name "$1" --pool 4M "${@:2}" >"$1.out" 2>"$1.err" &
 	ADAPTER[$1]=$!
 	wait_until "$SLOW" attached "$1"
 	[[ -s $1.out ]] || fail "refused: $(cat "$1.err")"
@@ -66,6 +66,20 @@ as_nobody vloop detach root 2>detach.log || status=$?
 as_nobody vloop detach d
 detach d1
 detach root
+
+# Whoever waits for a user's disk that says nothing gets an error, also while nobody is there.
+for signal in STOP KILL; do
+	attach_as_nobody d2 --timeout 3
+	kill -$signal "${SERVER[d2]}"
+	status=0
+	timeout "$SLOW" dd if="$(dev d2)" of=/dev/null bs=4k count=1 iflag=direct 2>dd.log || status=$?
+	((status == 1)) || fail "reading a silent disk ended with $status"
+	wait_state d2 broken
+	[[ $(<"$CLASS/d2/broken_reason") == timeout ]] || fail "it is broken for another reason"
+	as_nobody vloop detach d2
+	ends "${ADAPTER[d2]}" "adapter of d2" || true
+	kill -CONT "${SERVER[d2]}" 2>/dev/null || true
+done
 
 load_module unprivileged_types=scsi,gpu,net
 chmod 666 /dev/virtio-loopback
