@@ -263,7 +263,7 @@ struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *co
 	struct vlb_device *vlb;
 	int err;
 
-	err = vlb_policy_create(type, args->out_pool_len);
+	err = vlb_policy_create(type, args->out_pool_len, args->timeout_ms);
 	if (err)
 		return ERR_PTR(err);
 	vlb = device_alloc(args, type);

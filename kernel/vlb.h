@@ -481,7 +481,7 @@ bool vlb_event_pending(struct vlb_device *vlb);
 bool vlb_event_take(struct vlb_device *vlb, struct vlb_event *ret_event);
 
 /* policy.c */
-int vlb_policy_create(const struct vlb_type *type, u64 pool_len);
+int vlb_policy_create(const struct vlb_type *type, u64 pool_len, u32 timeout_ms);
 u64 vlb_policy_pool_max(void);
 unsigned int vlb_policy_devices_max(bool privileged);
 

@@ -138,7 +138,8 @@ struct vlb_type_info {
  *	with small ones
  * @config_len: bytes at @config, 0 to VLB_CONFIG_MAX
  * @timeout_ms: bound of every wait for user space: config writes that the driver reads
- *	back, and unbinding the driver; 0 takes the default of 30 s
+ *	back, and unbinding the driver; 0 takes the default of 30 s, which is also the most
+ *	without CAP_SYS_ADMIN
  * @config: address of the initial config space
  * @pool_len: bytes, a multiple of the page size, that each session's pool will have; 0
  *	takes the type's default. It bounds the size of a request, so the limits in the
@@ -149,7 +150,8 @@ struct vlb_type_info {
  *
  * ENOSPC: @pool_len is below @out_pool_min.
  * EEXIST: the name is in use. EPROTONOSUPPORT: the type is refused, or unknown.
- * EPERM: the type needs CAP_SYS_ADMIN or is not open by policy. EMFILE: too many devices.
+ * EPERM: the type needs CAP_SYS_ADMIN or is not open by policy, or so does @pool_len or
+ * @timeout_ms. EMFILE: too many devices.
  * EPROTO: the back-end does not offer VIRTIO_F_VERSION_1.
  */
 struct vlb_create {
