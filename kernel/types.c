@@ -378,7 +378,9 @@ static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	u32 seg_max = clamp_t(u32, limits->request / PAGE_SIZE, 1, BLK_SEG_MAX);
 	u32 size_max = rounddown(limits->arena / seg_max, PAGE_SIZE);
 
-	*features &= ~BIT_ULL(VLB_BLK_F_ZONED);
+	/* A driver that is told of a limit takes what it reads, also behind the config space's end. */
+	*features &= ~(BIT_ULL(VLB_BLK_F_ZONED) | BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) |
+		       BIT_ULL(VIRTIO_BLK_F_SEG_MAX));
 	if (len < offsetofend(struct virtio_blk_config, seg_max))
 		return;
 	put_unaligned_le32(size_max, config + offsetof(struct virtio_blk_config, size_max));

@@ -164,6 +164,25 @@ static void types_fit_blk(struct kunit *test)
 	}
 }
 
+/* Limits that are not there are not offered. */
+static void types_fit_blk_short(struct kunit *test)
+{
+	const u64 both = BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) | BIT_ULL(VIRTIO_BLK_F_SEG_MAX);
+	const struct vlb_limits limits = { .request = SZ_1M, .arena = SZ_1M, .nqueues = 1 };
+	const struct vlb_type *type = vlb_type_by_name("blk", 3);
+	struct virtio_blk_config config = { };
+	u32 len;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	for (len = 0; len <= sizeof(config); len++) {
+		u64 features = both;
+
+		type->fit(&limits, (u8 *)&config, len, &features);
+		KUNIT_EXPECT_EQ(test, features,
+				len < offsetofend(struct virtio_blk_config, seg_max) ? 0 : both);
+	}
+}
+
 /* A config space that ends in the middle: what there is of it is bounded all the same. */
 static void types_fit_scsi_short(struct kunit *test)
 {
@@ -275,6 +294,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_roles),
 	KUNIT_CASE(types_fit_random),
 	KUNIT_CASE(types_fit_blk),
+	KUNIT_CASE(types_fit_blk_short),
 	KUNIT_CASE(types_fit_scsi_short),
 	KUNIT_CASE(types_fit_net_receive),
 	KUNIT_CASE(types_fit_net_control),

@@ -638,6 +638,38 @@ static int config_huge(void)
 	return made == 0;
 }
 
+/* Config spaces that end among the limits, with numbers that are too small, or nothing when they are cut. */
+static int config_short(void)
+{
+	static const uint32_t types[] = {VIRTIO_ID_BLOCK};
+	static const uint32_t numbers[] = {1, 0x10000};
+	const uint64_t limits = 1ULL << VIRTIO_BLK_F_SIZE_MAX | 1ULL << VIRTIO_BLK_F_SEG_MAX;
+	uint32_t words[5];
+
+	for (size_t n = 0; n < 2 * sizeof(types) / sizeof(types[0]); n++) {
+		uint32_t type = types[n / 2];
+
+		for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+			words[i] = numbers[n % 2];
+		for (uint32_t len = 0; len <= sizeof(words); len += sizeof(words[0])) {
+			struct vlb_status status;
+			int fd = ctl_open(), r;
+
+			r = start_unserved(fd, type, "short", 3,
+					   type == VIRTIO_ID_BLOCK ? limits : 0, words, len,
+					   &status);
+			if (!r)
+				r = bury(fd);
+			close(fd);
+			if (r) {
+				fprintf(stderr, "attack: type %u, %u bytes\n", type, len);
+				return failed("making and removing a device", r);
+			}
+		}
+	}
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*run)(void);
@@ -649,6 +681,7 @@ static const struct {
 	{"config-huge", config_huge},	      {"console-control", console_control},
 	{"net-receive", net_receive},	      {"net-announce", net_announce},
 	{"net-hidden", net_hidden},	      {"blk-cache", blk_cache},
+	{"config-short", config_short},
 };
 
 int main(int argc, char **argv)
