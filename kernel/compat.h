@@ -26,6 +26,9 @@
 #define VLB_NET_F_GUEST_USO6	55
 #define VLB_SND_F_CTLS		0
 
+/* The driver of disks counts the ranges to erase in another way than the block layer. */
+#define VLB_BLK_ERASE_MISCOUNTS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))
+
 /* The driver of network devices spins while it waits for the answer to a command. */
 #define VLB_NET_CTRL_SPINS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0))
 

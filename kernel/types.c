@@ -34,6 +34,9 @@
 /* Physical blocks of 32 MiB, in logical ones of 512 bytes. */
 #define BLK_PHYSICAL_EXP_MAX	16
 
+/* The most sectors whose bytes 32 bits can count. */
+#define BLK_ALIGNMENT_MAX	(U32_MAX >> SECTOR_SHIFT)
+
 /*
  * The most that a driver is told of, where it would allocate memory, or loop, by the number
  * alone. Targets and LUNs: virtio 1.3, 5.6.6.1. RSS: what every device has to have, 5.1.4.2, and
@@ -369,7 +372,8 @@ do {												\
  * data is one piece there. The driver's segments are merged on the way, so its seg_max is the
  * transport's own and not the back-end's. The block layer sizes a table by the zones that
  * a zoned disk claims to have, without a bound, so there are no such disks. The driver shifts by
- * physical_block_exp as it is.
+ * physical_block_exp as it is, and shifts an alignment until nothing is left of it. Where the ranges of a
+ * secure erase are miscounted, some of them are what was in the kernel's memory before.
  */
 static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
@@ -381,6 +385,8 @@ static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	/* A driver that is told of a limit takes what it reads, also behind the config space's end. */
 	*features &= ~(BIT_ULL(VLB_BLK_F_ZONED) | BIT_ULL(VIRTIO_BLK_F_SIZE_MAX) |
 		       BIT_ULL(VIRTIO_BLK_F_SEG_MAX));
+	if (VLB_BLK_ERASE_MISCOUNTS)
+		*features &= ~BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE);
 	if (len < offsetofend(struct virtio_blk_config, seg_max))
 		return;
 	put_unaligned_le32(size_max, config + offsetof(struct virtio_blk_config, size_max));
@@ -393,6 +399,10 @@ static void blk_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	if (len >= offsetofend(struct virtio_blk_config, wce))
 		*wce = !!*wce;
 	FIT_LE(16, struct virtio_blk_config, num_queues, config, len, limits->nqueues);
+	FIT_LE(32, struct virtio_blk_config, discard_sector_alignment, config, len,
+	       BLK_ALIGNMENT_MAX);
+	FIT_LE(32, struct virtio_blk_config, secure_erase_sector_alignment, config, len,
+	       BLK_ALIGNMENT_MAX);
 }
 
 /* What makes the driver ready to receive more than a packet of the MTU at once. */

@@ -146,7 +146,8 @@ static void types_fit_blk(struct kunit *test)
 	KUNIT_ASSERT_NOT_NULL(test, type);
 	prandom_seed_state(&rnd, 4);
 	for (i = 0; i < 1000; i++) {
-		u64 features = BIT_ULL(VIRTIO_BLK_F_MQ), most;
+		u64 features = BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE), most;
+		u32 granularity;
 
 		random_limits(&limits, &rnd);
 		memset(&config, 0xff, sizeof(config));
@@ -159,6 +160,12 @@ static void types_fit_blk(struct kunit *test)
 				limits.nqueues);
 		KUNIT_EXPECT_LT(test, config.physical_block_exp, 31);
 		KUNIT_EXPECT_LE(test, config.wce, 1);
+		granularity = le32_to_cpu((__force __le32)config.discard_sector_alignment);
+		KUNIT_EXPECT_NE(test, granularity << SECTOR_SHIFT, 0);
+		granularity = le32_to_cpu((__force __le32)config.secure_erase_sector_alignment);
+		KUNIT_EXPECT_NE(test, granularity << SECTOR_SHIFT, 0);
+		KUNIT_EXPECT_EQ(test, !!(features & BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE)),
+				!VLB_BLK_ERASE_MISCOUNTS);
 		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SEG_MAX));
 		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SIZE_MAX));
 	}
