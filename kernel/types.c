@@ -500,12 +500,18 @@ static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 	/* The driver looks for every target, and cannot be removed meanwhile. */
 	FIT_LE(16, struct virtio_scsi_config, max_target, config, len, SCSI_TARGET_MAX);
 	FIT_LE(32, struct virtio_scsi_config, max_lun, config, len, SCSI_LUN_MAX);
+	/* The driver cuts it to 16 bits. */
+	if (len >= offsetofend(struct virtio_scsi_config, seg_max))
+		put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
 	if (len < offsetofend(struct virtio_scsi_config, max_sectors))
 		return;
-	/* 0 lets the driver choose; half of the request is left for headers and odd segments. */
+	/*
+	 * 0 lets the driver choose; half of the request is left for headers and odd segments. The block
+	 * layer complains of less than a page.
+	 */
 	sectors = get_unaligned_le32(max_sectors) ?: U32_MAX;
-	put_unaligned_le32(min(sectors, limits->request / 2 / SECTOR_SIZE), max_sectors);
-	put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
+	sectors = min(sectors, limits->request / 2 / SECTOR_SIZE);
+	put_unaligned_le32(max_t(u32, sectors, PAGE_SIZE / SECTOR_SIZE), max_sectors);
 }
 
 /*

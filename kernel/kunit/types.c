@@ -206,6 +206,9 @@ static void types_fit_scsi_short(struct kunit *test)
 		type->fit(&limits, (u8 *)&config, len, &features);
 		if (len >= offsetofend(struct virtio_scsi_config, num_queues))
 			KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.num_queues), 2);
+		if (len >= offsetofend(struct virtio_scsi_config, seg_max))
+			KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.seg_max),
+					SZ_1M / PAGE_SIZE);
 		if (len >= offsetofend(struct virtio_scsi_config, max_sectors))
 			KUNIT_EXPECT_LE(test, le32_to_cpu((__force __le32)config.max_sectors),
 					SZ_1M / SECTOR_SIZE);
@@ -214,6 +217,11 @@ static void types_fit_scsi_short(struct kunit *test)
 		if (len >= offsetofend(struct virtio_scsi_config, max_lun))
 			KUNIT_EXPECT_LT(test, le32_to_cpu((__force __le32)config.max_lun), SZ_64K);
 	}
+	/* A request holds a page at least. */
+	config.max_sectors = (__force __virtio32)cpu_to_le32(1);
+	type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+	KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.max_sectors),
+			PAGE_SIZE / SECTOR_SIZE);
 }
 
 /* A receive buffer fits the arena, and the driver's table of pages. */

@@ -641,7 +641,7 @@ static int config_huge(void)
 /* Config spaces that end among the limits, with numbers that are too small, or nothing when they are cut. */
 static int config_short(void)
 {
-	static const uint32_t types[] = {VIRTIO_ID_BLOCK};
+	static const uint32_t types[] = {VIRTIO_ID_BLOCK, VIRTIO_ID_SCSI};
 	static const uint32_t numbers[] = {1, 0x10000};
 	const uint64_t limits = 1ULL << VIRTIO_BLK_F_SIZE_MAX | 1ULL << VIRTIO_BLK_F_SEG_MAX;
 	uint32_t words[5];
