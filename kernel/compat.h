@@ -25,6 +25,7 @@
 #define VLB_NET_F_GUEST_USO4	54
 #define VLB_NET_F_GUEST_USO6	55
 #define VLB_SND_F_CTLS		0
+#define VLB_FUSE_REQUEST_TIMEOUT	BIT(42 - 32)	/* of flags2 */
 
 /* The driver of disks counts the ranges to erase in another way than the block layer. */
 #define VLB_BLK_ERASE_MISCOUNTS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))

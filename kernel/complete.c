@@ -60,6 +60,17 @@ static void copy_in(struct vlb_queue *q, struct vlb_ring *ring, u16 id, u32 len)
 		copy_in_planned(q, ring, id, len);
 }
 
+/* The same with the second buffer, and with what was asked. */
+static void mend(struct vlb_queue *q, const struct vlb_request *req)
+{
+	u32 asked_len, len;
+	const u8 *asked = vlb_chain_piece(&q->vring, req->head, &asked_len);
+	u8 *answer = vlb_at_next_piece(&req->at, &len);
+
+	if (asked && answer)
+		q->role->mend(asked, asked_len, answer, len);
+}
+
 /* What is not for the driver is taken away again; nobody else has seen the driver's buffer. */
 static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
 {
@@ -67,8 +78,13 @@ static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
 	u32 have;
 	u8 *piece = vlb_at_piece(&req->at, &have);
 
-	if (!piece || role->seen(q->vlb, q->vlb->facts, piece, min(len, have), req->in_len))
+	if (!piece)
 		return;
+	if (role->seen(q->vlb, q->vlb->facts, piece, min(len, have), req->in_len)) {
+		if (role->mend)
+			mend(q, req);
+		return;
+	}
 	memset(piece, 0, have);
 	memcpy(piece, role->start, min_t(u32, have, role->nstart));
 }

@@ -315,6 +315,21 @@ u8 *vlb_at_piece(const struct vlb_at *at, u32 *ret_len)
 }
 
 /**
+ * vlb_at_next_piece - the driver's buffer behind a place in its chain
+ * @at: the place, that of a buffer
+ * @ret_len: its bytes
+ *
+ * Return: the buffer, or NULL.
+ */
+u8 *vlb_at_next_piece(const struct vlb_at *at, u32 *ret_len)
+{
+	struct vlb_at next = *at;
+
+	chain_next(&next);
+	return vlb_at_piece(&next, ret_len);
+}
+
+/**
  * vlb_chain_piece - the first buffer of a request
  * @vring: the driver's ring
  * @head: first descriptor of the chain

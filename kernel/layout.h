@@ -79,6 +79,7 @@ void vlb_copy_out(const struct vlb_plan *plan, const struct vring *vring, u16 he
 		  struct vlb_at *ret_at);
 void vlb_copy_in(const struct vlb_at *at, const struct vlb_seg *seg, const void *pool, u32 len);
 u8 *vlb_at_piece(const struct vlb_at *at, u32 *ret_len);
+u8 *vlb_at_next_piece(const struct vlb_at *at, u32 *ret_len);
 u8 *vlb_chain_piece(const struct vring *vring, u16 head, u32 *ret_len);
 void vlb_plan_preset(const struct vlb_plan *plan, void *pool, const struct vlb_role *role);
 u32 vlb_chain_fail(const struct vring *vring, u16 head, const struct vlb_role *role);

@@ -282,9 +282,24 @@ static bool fs_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piec
 	       head->error <= 0 && head->error > -FUSE_ERRORS;
 }
 
+/*
+ * When a time-out that the device asked for is over, FUSE frees the requests, those in the driver's
+ * virtqueue as well (7.2).
+ */
+static void fs_mend(const u8 *asked, u32 asked_len, u8 *answer, u32 len)
+{
+	const struct fuse_in_header *head = (const void *)asked;
+	struct fuse_init_out *init = (void *)answer;
+
+	if (asked_len >= sizeof(*head) && head->opcode == FUSE_INIT &&
+	    len >= offsetofend(struct fuse_init_out, flags2))
+		init->flags2 &= ~VLB_FUSE_REQUEST_TIMEOUT;
+}
+
 /* struct fuse_out_header: 16 bytes long, error -EIO. */
 static const struct vlb_role fs_role = {
 	.nstart = 8, .start = { 16, 0, 0, 0, 0xfb, 0xff, 0xff, 0xff }, .seen = fs_seen,
+	.mend = fs_mend,
 };
 
 static const struct vlb_role *fs_roles(ROLE_ARGS)

@@ -48,6 +48,9 @@ struct vlb_limits;
  *	bytes of it, in memory that no device process sees, of at most @total that the driver has
  *	room for. False: the driver must not see it, and finds @start in the piece, then zeroes.
  *	May sleep. NULL: nobody looks.
+ * @mend: changes what the driver must not see in the second buffer of an answer, @answer with
+ *	@len bytes, to a request that begins with the @asked_len bytes of @asked; after @seen.
+ *	NULL: nothing
  * @said: notes in @facts what a request says, the first piece of which has @len bytes; in the
  *	driver's context. The fact that it is about, or -1. NULL: requests say nothing that lasts.
  * @restate: puts the message that says whether @fact is so into @bytes, for a back-end that does
@@ -61,6 +64,7 @@ struct vlb_role {
 	u8 end[8];
 	bool (*seen)(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
 		     u32 total);
+	void (*mend)(const u8 *asked, u32 asked_len, u8 *answer, u32 len);
 	int (*said)(unsigned long *facts, const u8 *piece, u32 len);
 	u32 (*restate)(unsigned int fact, bool so, u8 bytes[VLB_FACT_BYTES]);
 };

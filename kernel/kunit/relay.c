@@ -620,6 +620,42 @@ static void relay_bad_head(struct kunit *test)
 	}
 }
 
+/* The answer to the first request sets up everything but time-outs; others are none of our business. */
+static void relay_fuse_init(struct kunit *test)
+{
+	static const u32 opcodes[] = { FUSE_INIT, FUSE_GETATTR };
+	struct fake *f = fake_queue(test, "fs");
+	struct fuse_in_header *asked = (void *)fake_alloc(f, sizeof(*asked), 0);
+	struct fuse_out_header *head = (void *)fake_alloc(f, sizeof(*head), 0);
+	struct fuse_init_out *init = (void *)fake_alloc(f, sizeof(*init), 0), *sent;
+	struct fake_buf bufs[] = {
+		{ asked, sizeof(*asked), false }, { head, sizeof(*head), true },
+		{ init, sizeof(*init), true },
+	};
+	unsigned int i;
+
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < ARRAY_SIZE(opcodes); i++) {
+		u16 driver_head, id;
+
+		asked->opcode = opcodes[i];
+		driver_head = fake_add(f, bufs, ARRAY_SIZE(bufs));
+		submit(f);
+		id = expect_taken(f);
+		head = fake_data(f, fake_desc(f, id, 1));
+		head->len = sizeof(*head) + sizeof(*init);
+		head->error = 0;
+		sent = fake_data(f, fake_desc(f, id, 2));
+		memset(sent, 0xff, sizeof(*sent));
+		fake_finish(f, id, sizeof(*head) + sizeof(*init));
+		finish_all(f);
+		expect_done(f, driver_head, sizeof(*head) + sizeof(*init));
+		if (opcodes[i] == FUSE_INIT)
+			sent->flags2 = (u32)~VLB_FUSE_REQUEST_TIMEOUT;
+		KUNIT_EXPECT_MEMEQ(test, (u8 *)init, (u8 *)sent, sizeof(*init));
+	}
+}
+
 /* An answer with more sense data than there is room for is none. */
 static void relay_scsi_sense(struct kunit *test)
 {
@@ -790,6 +826,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_receive),
 	KUNIT_CASE(relay_ending),
 	KUNIT_CASE(relay_bad_head),
+	KUNIT_CASE(relay_fuse_init),
 	KUNIT_CASE(relay_scsi_sense),
 	KUNIT_CASE(relay_gpio_event),
 	KUNIT_CASE(relay_watched),
