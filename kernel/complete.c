@@ -89,8 +89,23 @@ static void show(struct vlb_queue *q, struct vlb_request *req, u32 len)
 	memcpy(piece, role->start, min_t(u32, have, role->nstart));
 }
 
-/* Check one used element, and copy what the device wrote to the driver. */
-static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, u16 *ret_id)
+static bool is_early(struct vlb_queue *q, struct vlb_request *req, u32 len)
+{
+	const struct vlb_role *role = q->role;
+	u32 have;
+	u8 *piece;
+
+	if (!role->early)
+		return false;
+	piece = vlb_at_piece(&req->at, &have);
+	return piece && role->early(q->vlb->facts, piece, min(len, have));
+}
+
+/*
+ * Check one used element, and copy what the device wrote to the driver. -EPROTO: the device is broken;
+ * -EAGAIN: it is left for later.
+ */
+static int complete_one(struct vlb_queue *q, struct vlb_ring *ring, u16 *ret_id)
 {
 	const struct vring_used_elem *elem = &ring->used->ring[ring->used_idx & (ring->num - 1)];
 	u32 id = le32_to_cpu((__force __le32)READ_ONCE(elem->id));
@@ -99,31 +114,35 @@ static bool complete_one(struct vlb_queue *q, struct vlb_ring *ring, u16 *ret_id
 
 	if (id >= ring->num) {
 		break_ring(q, "completed an id out of range", id);
-		return false;
+		return -EPROTO;
 	}
 	id = array_index_nospec(id, ring->num);
 	req = &ring->requests[id];
 	/* Pairs with submit_one(): what it wrote of the request is seen from here on. */
 	if (!smp_load_acquire(&req->live)) {
 		break_ring(q, "completed a request that it does not have", id);
-		return false;
+		return -EPROTO;
 	}
 	WRITE_ONCE(req->live, false);
 	*ret_id = id;
 	if (req->posted)
-		return true;
+		return 0;
 
 	if (len > req->in_len) {
 		q->stats.clamped++;
 		len = req->in_len;
 	}
 	copy_in(q, ring, id, q->role->flags & VLB_ROLE_LEN ? len : req->in_len);
+	if (is_early(q, req, len)) {
+		WRITE_ONCE(req->live, true);
+		return -EAGAIN;
+	}
 	if (q->role->seen)
 		show(q, req, len);
 	q->stats.bytes_in += len;
 	req->written = len;
 	trace_vlb_complete(q, id, req->head, len);
-	return true;
+	return 0;
 }
 
 static void give_back(struct vlb_queue *q, struct vlb_ring *ring, const u16 *ids, unsigned int n)
@@ -158,6 +177,7 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 	struct vlb_ring *ring = q->ring;
 	u16 ids[BATCH];
 	u16 used, left;
+	int err = 0;
 
 	if (ring->broken)
 		return false;
@@ -186,14 +206,16 @@ bool vlb_complete(struct vlb_queue *q, unsigned int budget)
 			unsigned int n;
 
 			for (n = 0; n < BATCH && left; n++, left--) {
-				if (vlb_gate_wanted(&q->complete) ||
-				    !complete_one(q, ring, &ids[n]))
+				if (vlb_gate_wanted(&q->complete))
+					break;
+				err = complete_one(q, ring, &ids[n]);
+				if (err)
 					break;
 				ring->used_idx++;
 			}
 			give_back(q, ring, ids, n);
 			WRITE_ONCE(ring->kick->taken, ring->used_idx);
-			if (ring->broken)
+			if (err)
 				return false;
 			cond_resched();
 			if (budget <= n || vlb_gate_wanted(&q->complete))

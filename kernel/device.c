@@ -170,6 +170,7 @@ static void remove_fn(struct work_struct *work)
 	if (vlb->registered)
 		unregister_virtio_device(&vlb->vdev);
 	cancel_delayed_work_sync(&vlb->bound_work);
+	cancel_delayed_work_sync(&vlb->probed_work);
 
 	mutex_lock(&vlb->lock);
 	vlb_link_stop(vlb, VLB_REST_FORGET);
@@ -242,6 +243,7 @@ static struct vlb_device *device_alloc(const struct vlb_create *args, const stru
 	INIT_WORK(&vlb->remove_work, remove_fn);
 	INIT_WORK(&vlb->break_work, break_fn);
 	INIT_DELAYED_WORK(&vlb->bound_work, bound_fn);
+	INIT_DELAYED_WORK(&vlb->probed_work, vlb_probed_fn);
 	init_completion(&vlb->removed);
 	vlb_events_init(vlb);
 	for (i = 0; i < vlb->nqueues; i++)

@@ -9,6 +9,7 @@
 #include <linux/jiffies.h>
 #include <linux/rcupdate.h>
 #include <linux/sort.h>
+#include <linux/virtio_config.h>
 
 #include "trace.h"
 #include "vlb.h"
@@ -263,17 +264,11 @@ void vlb_queues_unspin(struct vlb_device *vlb)
 	}
 }
 
-/*
- * Drivers expect their callback as from an interrupt: softirqs off, and interrupts off where
- * the kernel is not PREEMPT_RT, for the callback alone (kernel/irq/manage.c does so for
- * handlers that are forced into threads).
- */
-static void call_driver(struct vlb_queue *q)
+/* The driver is told of all that was pushed, if it wants to be. */
+static bool wants_call(struct vlb_queue *q)
 {
 	struct vring *vring = &q->vring;
-	unsigned long flags = 0;
 	u16 old, new;
-	bool wanted;
 
 	WRITE_ONCE(q->callback, false);
 	/*
@@ -285,19 +280,28 @@ static void call_driver(struct vlb_queue *q)
 	new = READ_ONCE(q->used_idx);
 	q->signalled = new;
 	if (q->event_idx)
-		wanted = vring_need_event(le16_to_cpu((__force __le16)
-						      READ_ONCE(vring_used_event(vring))),
-					  new, old);
-	else
-		wanted = !(le16_to_cpu((__force __le16)READ_ONCE(vring->avail->flags)) &
-			   VRING_AVAIL_F_NO_INTERRUPT);
-	if (!wanted)
-		return;
+		return vring_need_event(le16_to_cpu((__force __le16)
+						    READ_ONCE(vring_used_event(vring))),
+					new, old);
+	return !(le16_to_cpu((__force __le16)READ_ONCE(vring->avail->flags)) &
+		 VRING_AVAIL_F_NO_INTERRUPT);
+}
+
+/*
+ * Drivers expect their callback as from an interrupt: softirqs off, and interrupts off where
+ * the kernel is not PREEMPT_RT, for the callback alone (kernel/irq/manage.c does so for
+ * handlers that are forced into threads).
+ */
+static void call_driver(struct vlb_queue *q)
+{
+	unsigned long flags = 0;
 
 	local_bh_disable();
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		local_irq_save(flags);
-	vring_interrupt(0, q->vq);
+	/* vlb_queues_call_no_more() waits for who has not seen it here. */
+	if (!READ_ONCE(q->quiet) && wants_call(q))
+		vring_interrupt(0, q->vq);
 	if (!IS_ENABLED(CONFIG_PREEMPT_RT))
 		local_irq_restore(flags);
 	local_bh_enable();
@@ -364,6 +368,93 @@ void vlb_queue_catch_up(struct vlb_device *vlb, unsigned int index)
 	gate_unlock(&q->complete);
 	/* Calls the driver, and sees to who found the gate taken. */
 	vlb_queue_more(q);
+}
+
+/**
+ * vlb_queue_in_use - does the driver have a queue?
+ * @vlb: its device, of which another queue is ready
+ * @index: the queue's number
+ *
+ * Return: false also where the device does not have it.
+ */
+bool vlb_queue_in_use(struct vlb_device *vlb, unsigned int index)
+{
+	return index < vlb->nqueues && vlb->queues[index].vq;
+}
+
+/**
+ * vlb_queues_call - the driver may be called for queues from now on
+ * @vlb: its device
+ * @first: the number of the first one
+ * @n: how many; those that the device does not have are ignored
+ *
+ * Any context. Some drivers take what is in a queue that they do not know for nobody's: they free it,
+ * with no lock against those who work on the queue at that moment because they know it already, or
+ * still (in_intr() and out_intr() of virtio_console.c). Until this is called a queue with
+ * VLB_ROLE_KNOWN or VLB_ROLE_PROBED is filled and emptied as always, but the driver does not hear of it.
+ */
+void vlb_queues_call(struct vlb_device *vlb, unsigned int first, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = first; i < first + n && i < vlb->nqueues; i++) {
+		WRITE_ONCE(vlb->queues[i].quiet, false);
+		vlb_queue_more(&vlb->queues[i]);
+	}
+}
+
+/**
+ * vlb_queues_call_no_more - do not call the driver for queues
+ * @vlb: its device
+ * @first: the number of the first one
+ * @n: how many; those that the device does not have are ignored
+ *
+ * May sleep, with the gates of another queue. From the return on no call is running.
+ */
+void vlb_queues_call_no_more(struct vlb_device *vlb, unsigned int first, unsigned int n)
+{
+	unsigned int i;
+
+	for (i = first; i < first + n && i < vlb->nqueues; i++)
+		WRITE_ONCE(vlb->queues[i].quiet, true);
+	/* For call_driver(), which has interrupts or at least softirqs off from its look at the flag on. */
+	synchronize_rcu();
+}
+
+/* How often it is looked whether a probe has ended. */
+#define PROBED_POLL_MS	10
+
+/* device_is_bound(), which Linux 6.1 does not export. */
+static bool is_bound(const struct device *dev)
+{
+	return READ_ONCE(dev->links.status) == DL_DEV_DRIVER_BOUND;
+}
+
+/**
+ * vlb_probed_fn - let the driver be called once it is bound
+ * @work: the device's probed_work
+ *
+ * The driver core tells the transport of nothing after DRIVER_OK, which comes in the middle of the probe.
+ */
+void vlb_probed_fn(struct work_struct *work)
+{
+	struct vlb_device *vlb = container_of(work, struct vlb_device, probed_work.work);
+	unsigned int i;
+
+	mutex_lock(&vlb->lock);
+	for (i = 0; vlb->status & VIRTIO_CONFIG_S_DRIVER_OK && i < vlb->nqueues; i++) {
+		struct vlb_queue *q = &vlb->queues[i];
+
+		if (!q->vq || !q->quiet || !(READ_ONCE(q->role)->flags & VLB_ROLE_PROBED))
+			continue;
+		if (is_bound(&vlb->vdev.dev)) {
+			vlb_queues_call(vlb, i, 1);
+			continue;
+		}
+		queue_delayed_work(vlb_wq, &vlb->probed_work, msecs_to_jiffies(PROBED_POLL_MS));
+		break;
+	}
+	mutex_unlock(&vlb->lock);
 }
 
 static void queue_work_fn(struct kthread_work *work)

@@ -175,7 +175,7 @@ static int note(struct vlb_queue *q, u16 head)
 	u32 len;
 	u8 *piece = vlb_chain_piece(&q->vring, head, &len);
 
-	return piece ? q->role->said(q->vlb->facts, piece, len) : -1;
+	return piece ? q->role->said(q->vlb, q->vlb->facts, piece, len) : -1;
 }
 
 /* The back-end may have it when it is published. */

@@ -61,6 +61,7 @@ static void set_status(struct virtio_device *vdev, u8 status)
 	WRITE_ONCE(vlb->status, status);
 	if (up) {
 		set_ready(vlb, true);
+		mod_delayed_work(vlb_wq, &vlb->probed_work, 0);
 		vlb_post(vlb, VLB_EVENT_DRIVER_OK);
 	}
 	mutex_unlock(&vlb->lock);
@@ -79,7 +80,7 @@ static void reset(struct virtio_device *vdev)
 	was_up = vlb->link || (vlb->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	set_ready(vlb, false);
 	vlb_queues_unspin(vlb);
-	bitmap_zero(vlb->facts, VLB_FACTS);
+	bitmap_zero(vlb->facts, VLB_NOTES);
 	vlb_link_stop(vlb, VLB_REST_FORGET);
 	vlb->epoch++;
 	WRITE_ONCE(vlb->status, 0);
@@ -171,6 +172,7 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, un
 	vlb_queue_freeze(q);
 	q->vq = vq;
 	q->role = vlb->type->role(index, nvqs, vlb->vdev.features);
+	q->quiet = q->role->flags & (VLB_ROLE_PROBED | VLB_ROLE_KNOWN);
 	q->failing = vlb->failing;
 	vlb_queue_thaw(q);
 	mutex_unlock(&vlb->lock);

@@ -90,14 +90,28 @@ static const struct vlb_role *net_roles(ROLE_ARGS)
 }
 
 /*
+ * The queues of a console are filled before its driver knows whose they are: at the end of the probe, or
+ * when it says that a port is ready. See vlb_queues_call().
+ */
+static const struct vlb_role console_rx_role = {
+	.flags = VLB_ROLE_RX | VLB_ROLE_LEN | VLB_ROLE_PROBED,
+};
+static const struct vlb_role port_rx_role = {
+	.flags = VLB_ROLE_RX | VLB_ROLE_LEN | VLB_ROLE_KNOWN,
+};
+
+/*
  * Transmit queues of a console: hvc's put_chars() spins with interrupts off until its one buffer
  * is back. What finds the ring full is kept by hvc, or by the tty's writer.
  */
 static const struct vlb_role console_tx_role = {
-	.flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN | VLB_ROLE_REFUSE,
+	.flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN | VLB_ROLE_REFUSE | VLB_ROLE_PROBED,
+};
+static const struct vlb_role port_console_tx_role = {
+	.flags = VLB_ROLE_POSTED | VLB_ROLE_SPIN | VLB_ROLE_REFUSE | VLB_ROLE_KNOWN,
 };
 /* A port for programs: writers sleep until there is room in the ring. */
-static const struct vlb_role port_tx_role = { .flags = VLB_ROLE_POSTED };
+static const struct vlb_role port_tx_role = { .flags = VLB_ROLE_POSTED | VLB_ROLE_KNOWN };
 
 /* virtio 1.3, 5.3.2: queues 2 and 3 are for control, the others come in pairs for each port. */
 #define CONSOLE_CONTROL_RX	2
@@ -106,6 +120,41 @@ static const struct vlb_role port_tx_role = { .flags = VLB_ROLE_POSTED };
 /* Facts: the driver is ready; port 0 is open, port 1 ... */
 #define CONSOLE_FACT_READY	0
 #define CONSOLE_FACT_OPEN	1
+
+/* Notes: it knows port 0, port 1 ...; it is asked to know them and has not answered. */
+#define CONSOLE_PORTS		(VLB_QUEUES_MAX / 2)
+#define CONSOLE_NOTE_KNOWN	VLB_FACTS
+#define CONSOLE_NOTE_ASKED	(VLB_FACTS + CONSOLE_PORTS)
+
+/* The first of a port's two queues; none that there is, where the port is out of range. */
+static unsigned int console_queue(u32 port)
+{
+	if (port >= CONSOLE_PORTS)
+		return VLB_QUEUES_MAX;
+	return port ? 2 * port + 2 : 0;
+}
+
+/*
+ * The driver adds a port, and says at the end that it is ready, or that it could not. Until then nothing
+ * more is said about adding and removing it: a removal right behind would be news to the driver only when
+ * what it says here is taken for the last word.
+ */
+static bool console_early(const unsigned long *facts, const u8 *piece, u32 len)
+{
+	const struct virtio_console_control *msg = (const void *)piece;
+	u32 id;
+
+	if (len < sizeof(*msg))
+		return false;
+	id = le32_to_cpu((__force __le32)msg->id);
+	switch (le16_to_cpu((__force __le16)msg->event)) {
+	case VIRTIO_CONSOLE_PORT_ADD:
+	case VIRTIO_CONSOLE_PORT_REMOVE:
+		return id < CONSOLE_PORTS && test_bit(CONSOLE_NOTE_ASKED + id, facts);
+	default:
+		return false;
+	}
+}
 
 /*
  * A message of the control queue. The driver takes it as long enough, whatever used.len says: a name
@@ -122,20 +171,29 @@ static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 
 		return false;
 	id = le32_to_cpu((__force __le32)msg->id);
 	switch (le16_to_cpu((__force __le16)msg->event)) {
+	case VIRTIO_CONSOLE_PORT_ADD:
+		/* One that it cannot have is not answered, and logged each time. */
+		if (!vlb_queue_in_use(vlb, console_queue(id)))
+			return false;
+		set_bit(CONSOLE_NOTE_ASKED + id, facts);
+		return true;
 	case VIRTIO_CONSOLE_CONSOLE_PORT:
-		if (msg->value && id <= VLB_QUEUES_MAX)
-			vlb_queue_change_role(vlb, id ? 2 * id + 3 : 1, &console_tx_role);
+		if (msg->value)
+			vlb_queue_change_role(vlb, console_queue(id) + 1,
+					     &port_console_tx_role);
 		return true;
 	case VIRTIO_CONSOLE_RESIZE:
 		return len >= sizeof(*msg) + 2 * sizeof(__le16);
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		/* Readers take "closed" for the end when they find no bytes before it. */
-		if (!msg->value && id <= VLB_QUEUES_MAX)
-			vlb_queue_catch_up(vlb, id ? 2 * id + 2 : 0);
+		if (!msg->value)
+			vlb_queue_catch_up(vlb, console_queue(id));
 		return true;
 	case VIRTIO_CONSOLE_PORT_REMOVE:
-		if (id < VLB_FACTS - CONSOLE_FACT_OPEN)
-			clear_bit(CONSOLE_FACT_OPEN + id, facts);
+		if (id >= CONSOLE_PORTS || !test_and_clear_bit(CONSOLE_NOTE_KNOWN + id, facts))
+			return false;
+		clear_bit(CONSOLE_FACT_OPEN + id, facts);
+		vlb_queues_call_no_more(vlb, console_queue(id), 2);
 		return true;
 	default:
 		return true;
@@ -143,11 +201,11 @@ static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 
 }
 
 static const struct vlb_role control_rx_role = {
-	.flags = VLB_ROLE_RX | VLB_ROLE_LEN, .seen = console_seen,
+	.flags = VLB_ROLE_RX | VLB_ROLE_LEN, .early = console_early, .seen = console_seen,
 };
 
 /* The driver says that it is ready, and which ports are open, to the first back-end alone. */
-static int console_said(unsigned long *facts, const u8 *piece, u32 len)
+static int console_said(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len)
 {
 	const struct virtio_console_control *msg = (const void *)piece;
 	int fact = -1;
@@ -163,6 +221,18 @@ static int console_said(unsigned long *facts, const u8 *piece, u32 len)
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		if (id < VLB_FACTS - CONSOLE_FACT_OPEN)
 			fact = CONSOLE_FACT_OPEN + id;
+		break;
+	case VIRTIO_CONSOLE_PORT_READY:
+		if (id >= CONSOLE_PORTS)
+			break;
+		if (msg->value) {
+			set_bit(CONSOLE_NOTE_KNOWN + id, facts);
+			vlb_queues_call(vlb, console_queue(id), 2);
+		}
+		/* After that: what waited for this may be the port's removal. */
+		smp_mb__before_atomic();
+		clear_bit(CONSOLE_NOTE_ASKED + id, facts);
+		vlb_queues_call(vlb, CONSOLE_CONTROL_RX, 1);
 		break;
 	}
 	if (fact >= 0)
@@ -194,11 +264,11 @@ static const struct vlb_role control_tx_role = {
 static const struct vlb_role *console_roles(ROLE_ARGS)
 {
 	if (!(features & BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT)))
-		return index % 2 ? &console_tx_role : &rx_role;
+		return index % 2 ? &console_tx_role : &console_rx_role;
 	switch (index) {
 	case CONSOLE_CONTROL_RX: return &control_rx_role;
 	case CONSOLE_CONTROL_TX: return &control_tx_role;
-	default: return index % 2 ? &port_tx_role : &rx_role;
+	default: return index % 2 ? &port_tx_role : &port_rx_role;
 	}
 }
 

@@ -32,8 +32,15 @@ struct vlb_limits;
 /* Anybody may come to wait here: a watchdog where the device's owner is not trusted. */
 #define VLB_ROLE_WATCH_USERS	(1u << 7)
 
+/* The driver is not called before it is bound: until its probe ends, what it is given is nobody's. */
+#define VLB_ROLE_PROBED		(1u << 8)
+/* Nor before it has said that it knows the queue, see vlb_queues_call(). */
+#define VLB_ROLE_KNOWN		(1u << 9)
+
 /* What a driver says once to the device, and never again: a bit each. */
 #define VLB_FACTS		(1 + VLB_QUEUES_MAX / 2)
+/* What else a type remembers of the driver, in the same bitmap; nobody is told. */
+#define VLB_NOTES		(VLB_FACTS + VLB_QUEUES_MAX)
 /* The longest message that tells of one. */
 #define VLB_FACT_BYTES		8
 
@@ -44,6 +51,8 @@ struct vlb_limits;
  * @nend: bytes used of @end
  * @start: how the device-writable part of a failed request begins
  * @end: how it ends
+ * @early: the driver must not see yet what the back-end wrote, as for @seen: it is left to the back-end
+ *	until somebody calls vlb_queue_more(). NULL: nothing is too early.
  * @seen: looks at what the back-end wrote before the driver does: @piece has the first @len
  *	bytes of it, in memory that no device process sees, of at most @total that the driver has
  *	room for. False: the driver must not see it, and finds @start in the piece, then zeroes.
@@ -57,15 +66,16 @@ struct vlb_limits;
  *	not know; its length. With @said.
  */
 struct vlb_role {
-	u8 flags;
+	u16 flags;
 	u8 nstart;
 	u8 nend;
 	u8 start[12];
 	u8 end[8];
+	bool (*early)(const unsigned long *facts, const u8 *piece, u32 len);
 	bool (*seen)(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
 		     u32 total);
 	void (*mend)(const u8 *asked, u32 asked_len, u8 *answer, u32 len);
-	int (*said)(unsigned long *facts, const u8 *piece, u32 len);
+	int (*said)(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len);
 	u32 (*restate)(unsigned int fact, bool so, u8 bytes[VLB_FACT_BYTES]);
 };
 
@@ -131,6 +141,9 @@ struct vlb_limits {
 void vlb_queue_change_role(struct vlb_device *vlb, unsigned int index,
 			   const struct vlb_role *role);
 void vlb_queue_catch_up(struct vlb_device *vlb, unsigned int index);
+bool vlb_queue_in_use(struct vlb_device *vlb, unsigned int index);
+void vlb_queues_call(struct vlb_device *vlb, unsigned int first, unsigned int n);
+void vlb_queues_call_no_more(struct vlb_device *vlb, unsigned int first, unsigned int n);
 
 const struct vlb_type *vlb_type_find(u32 id);
 const struct vlb_type *vlb_type_by_name(const char *name, size_t len);

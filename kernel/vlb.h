@@ -239,6 +239,7 @@ struct vlb_redo {
  * @signalled: @used_idx when the driver was last called, or chose not to be; the complete gate's
  * @callback: used elements were added, the driver has not been called; set with q->lock, cleared
  *	with the complete gate
+ * @quiet: the driver is not called; see vlb_queues_call()
  * @stalled: submitting waits for an id or pages; q->lock
  * @gate_closed: @submit is not used any more: the driver spins, or is going to
  * @spun: the driver has spun since it has this role
@@ -277,6 +278,7 @@ struct vlb_queue {
 	u16 used_idx;
 	u16 signalled;
 	bool callback;
+	bool quiet;
 	bool stalled;
 	bool gate_closed;
 	bool spun;
@@ -376,13 +378,14 @@ struct vlb_config_write {
  * @status: virtio status byte
  * @worker: the device's thread
  * @register_work, @remove_work, @bound_work, @break_work: see device.c
+ * @probed_work: waits for the end of the driver's probe
  * @removed: completed when the device is gone
  * @config_lock, @config, @config_len, @generation: the config space that the driver sees
  * @config_mutex: one config write at a time
  * @config_write: it
  * @event_lock, @events, @event_wait: pending events, a bit each
  * @facts: what the driver has said since its last reset that a new back-end has to know, see
- *	struct vlb_role
+ *	struct vlb_role, and notes
  * @untold: facts that this one does not know as they are; post_lock of the queue that tells it
  * @nqueues, @queues: by number
  * @queues_kobj: their directory in sysfs
@@ -425,6 +428,7 @@ struct vlb_device {
 	struct work_struct remove_work;
 	struct delayed_work bound_work;
 	struct work_struct break_work;
+	struct delayed_work probed_work;
 	struct completion removed;
 
 	spinlock_t config_lock;
@@ -439,7 +443,7 @@ struct vlb_device {
 	unsigned long events;
 	wait_queue_head_t event_wait;
 
-	DECLARE_BITMAP(facts, VLB_FACTS);
+	DECLARE_BITMAP(facts, VLB_NOTES);
 	DECLARE_BITMAP(untold, VLB_FACTS);
 
 	unsigned int nqueues;
@@ -536,6 +540,7 @@ void vlb_queue_submit(struct vlb_queue *q, size_t limit);
 void vlb_queue_pace(struct vlb_queue *q);
 void vlb_queues_unspin(struct vlb_device *vlb);
 void vlb_queue_complete(struct vlb_queue *q);
+void vlb_probed_fn(struct work_struct *work);
 void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len);
 void vlb_queue_fail(struct vlb_queue *q, u16 head);
 void vlb_queue_watch(struct vlb_queue *q);

@@ -152,7 +152,94 @@ static void console_spins_while_wanted(struct kunit *test)
 	clear_bit(VLB_GATE_WAIT, &f->q->submit.bits);
 }
 
+/* The back-end sends a message about port 0 to the driver. */
+static void send(struct fake *f, u16 event)
+{
+	const struct virtio_console_control msg = {
+		.event = (__force __virtio16)cpu_to_le16(event),
+		.value = (__force __virtio16)cpu_to_le16(1),
+	};
+	u16 id;
+
+	KUNIT_ASSERT_TRUE(f->test, fake_take(f, &id));
+	memcpy(fake_data(f, fake_desc(f, id, 0)), &msg, sizeof(msg));
+	fake_finish(f, id, sizeof(msg));
+}
+
+/* What the driver is told next: the event, 0 for one that is kept from it, -1: nothing. */
+static int hear(struct fake *f, const struct virtio_console_control *msgs)
+{
+	u16 head;
+	u32 len;
+
+	vlb_complete(f->q, UINT_MAX);
+	if (!fake_done(f, &head, &len))
+		return -1;
+	KUNIT_EXPECT_EQ(f->test, len, sizeof(*msgs));
+	return le16_to_cpu((__force __le16)msgs[head].event);
+}
+
+/*
+ * A port that the driver is about to add is removed only when it has said that it knows it. From then on
+ * it is called for the port's queues, until the removal.
+ */
+static void console_port_removed_early(struct kunit *test)
+{
+	struct virtio_console_control ready = {
+		.event = (__force __virtio16)cpu_to_le16(VIRTIO_CONSOLE_PORT_READY),
+		.value = (__force __virtio16)cpu_to_le16(1),
+	};
+	const u64 features = BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT);
+	struct fake *f = fake_queue(test, "console");
+	const struct vlb_role *tx = f->vlb->type->role(CONTROL, 4, features);
+	const struct vlb_role *port = f->vlb->type->role(0, 4, features);
+	struct virtio_console_control *msgs = fake_alloc(f, FAKE_NUM * sizeof(*msgs), 0);
+	struct virtqueue vq;
+	unsigned int i;
+
+	KUNIT_EXPECT_TRUE(test, port->flags & VLB_ROLE_KNOWN);
+	f->q->role = f->vlb->type->role(CONTROL - 1, 4, features);
+	f->q->vq = &vq;
+	f->q->quiet = true;
+	fake_attach(f, PAGES, false);
+	for (i = 0; i < FAKE_NUM; i++) {
+		struct fake_buf buf = { &msgs[i], sizeof(msgs[i]), true };
+
+		KUNIT_ASSERT_EQ(test, fake_add(f, &buf, 1), i);
+	}
+	vlb_queue_submit(f->q, SIZE_MAX);
+
+	/* The driver has no such port. */
+	send(f, VIRTIO_CONSOLE_PORT_REMOVE);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), 0);
+	send(f, VIRTIO_CONSOLE_PORT_ADD);
+	send(f, VIRTIO_CONSOLE_PORT_NAME);
+	send(f, VIRTIO_CONSOLE_PORT_REMOVE);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_ADD);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_NAME);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), -1);
+	KUNIT_EXPECT_TRUE(test, f->q->quiet);
+
+	tx->said(f->vlb, f->vlb->facts, (const u8 *)&ready, sizeof(ready));
+	KUNIT_EXPECT_FALSE(test, f->q->quiet);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_REMOVE);
+	KUNIT_EXPECT_TRUE(test, f->q->quiet);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), -1);
+
+	/* One that the driver cannot add. */
+	send(f, VIRTIO_CONSOLE_PORT_ADD);
+	send(f, VIRTIO_CONSOLE_PORT_ADD);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_ADD);
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), -1);
+	ready.value = 0;
+	tx->said(f->vlb, f->vlb->facts, (const u8 *)&ready, sizeof(ready));
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_ADD);
+	KUNIT_EXPECT_TRUE(test, f->q->quiet);
+	f->q->vq = NULL;
+}
+
 static struct kunit_case console_cases[] = {
+	KUNIT_CASE(console_port_removed_early),
 	KUNIT_CASE(console_spins_while_wanted),
 	KUNIT_CASE(console_told_later),
 	KUNIT_CASE(console_told_slowly),

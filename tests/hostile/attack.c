@@ -13,6 +13,7 @@
 #include <linux/virtio_net.h>
 #include <linux/virtio_ring.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -599,6 +600,82 @@ static int console_control(void)
 	return ok ? 0 : failed("sending control messages", -EPIPE);
 }
 
+/* Gives all that a queue is offered back at once, again and again. */
+static void *give_back(void *arg)
+{
+	const struct ctl_session *session = arg;
+	const struct vlb_session_queue *q = &session->queue[4];
+	volatile struct vring_avail *avail = (void *)(session->pool + q->out_avail);
+	volatile struct vring_used *used = (void *)(session->pool + q->out_used);
+	uint16_t next = 0;
+	uint64_t one = 1;
+
+	while (!over) {
+		const uint16_t end = avail->idx;
+
+		if (next == end) {
+			sched_yield();
+			continue;
+		}
+		atomic_thread_fence(memory_order_seq_cst);
+		for (; next != end; next++) {
+			used->ring[next % q->out_num].id = avail->ring[next % q->out_num];
+			used->ring[next % q->out_num].len = 16;
+		}
+		atomic_thread_fence(memory_order_seq_cst);
+		used->idx = next;
+		if (write((int)q->out_call, &one, sizeof(one)) != sizeof(one))
+			break;
+	}
+	return NULL;
+}
+
+/*
+ * Input for a port that comes and goes. A driver that is called for a queue of no port that it knows frees
+ * what it finds there, and may be filling or emptying that queue at the same moment.
+ */
+static int console_ports(void)
+{
+	const struct virtio_console_config config = {.max_nr_ports = 2};
+	struct virtio_console_control msg = {.id = 1, .value = 1};
+	static struct ctl_session session;
+	struct vlb_event event = {0};
+	uint64_t pool_len;
+	int fd = ctl_open(), r;
+	pthread_t thread;
+	bool ok = true;
+
+	r = create(fd, VIRTIO_ID_CONSOLE, "plugs", 6, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT, &config,
+		   sizeof(config), 2000, &pool_len);
+	if (!r)
+		r = ctl_simple(fd, VLB_IOC_REGISTER);
+	if (!r)
+		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
+	if (!r)
+		r = ctl_session(fd, event.epoch, 6, pool_len, 0, &session);
+	if (!r)
+		r = ctl_start(fd, event.epoch);
+	if (r)
+		return failed("starting a console", r);
+	pthread_create(&thread, NULL, give_back, &session);
+	for (int i = 0; ok && i < 1001; i++) {
+		msg.event = i % 2 ? VIRTIO_CONSOLE_PORT_REMOVE : VIRTIO_CONSOLE_PORT_ADD;
+		ok = answer(&session, 2, &msg, sizeof(msg), sizeof(msg));
+	}
+	over = true;
+	pthread_join(thread, NULL);
+	/* A queue whose list of free entries was destroyed is broken: no buffer comes any more. */
+	for (int i = 0; ok && i < 100; i++) {
+		const uint8_t byte = 0;
+
+		ok = answer(&session, 4, &byte, sizeof(byte), sizeof(byte));
+	}
+	r = bury(fd);
+	if (r)
+		return failed("removing it", r);
+	return ok ? 0 : failed("adding, filling and removing a port", -EPIPE);
+}
+
 /*
  * Every number in the config space is as large as can be. A driver that allocates memory or loops
  * by one of them must not take the kernel's time or make it complain; whether it likes the device
@@ -679,6 +756,7 @@ static const struct {
 	{"input-silent", input_silent},	      {"console-resize", console_resize},
 	{"many-silent", many_silent},	      {"net-control", net_control},
 	{"config-huge", config_huge},	      {"console-control", console_control},
+	{"console-ports", console_ports},
 	{"net-receive", net_receive},	      {"net-announce", net_announce},
 	{"net-hidden", net_hidden},	      {"blk-cache", blk_cache},
 	{"config-short", config_short},

@@ -23,7 +23,7 @@ CASES=(honest
 	fuzz-blk fuzz-console fuzz-input fuzz-rng fuzz-net fuzz-scsi fuzz-all
 	attack-status-removed attack-create-detach attack-removed-threads attack-storm
 	attack-input-silent attack-console-resize attack-many-silent attack-net-control attack-config-huge
-	attack-console-control attack-net-receive attack-net-announce attack-net-hidden
+	attack-console-control attack-console-ports attack-net-receive attack-net-announce attack-net-hidden
 	attack-blk-cache attack-config-short)
 
 if [[ ${LIST:-} ]]; then
@@ -509,6 +509,7 @@ case_attack-many-silent() { attack_ many-silent; }
 case_attack-net-control() { attack_ net-control; }
 case_attack-config-huge() { attack_ config-huge; }
 case_attack-console-control() { attack_ console-control; }
+case_attack-console-ports() { attack_ console-ports; }
 case_attack-net-receive() { attack_ net-receive; }
 case_attack-net-announce() { attack_ net-announce; }
 case_attack-net-hidden() { attack_ net-hidden; }
