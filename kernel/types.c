@@ -443,12 +443,23 @@ static const struct vlb_role *spi_roles(ROLE_ARGS)
 	return &spi_role;
 }
 
+/* A field in which the config space ends reads as if it ended before it. True: it is there. */
+static bool has_field(u8 *config, u32 len, u32 start, u32 end)
+{
+	if (len > start && len < end)
+		memset(config + start, 0, len - start);
+	return len >= end;
+}
+
+#define HAS_FIELD(type, field, config, len)							\
+	has_field(config, len, offsetof(type, field), offsetofend(type, field))
+
 /* No more than @most in a field of the config space, where it is that long. */
 #define FIT_LE(bits, type, field, config, len, most)						\
 do {												\
 	u8 *at = (config) + offsetof(type, field);						\
 												\
-	if ((len) >= offsetofend(type, field))							\
+	if (HAS_FIELD(type, field, config, len))						\
 		put_unaligned_le##bits(min_t(u##bits, get_unaligned_le##bits(at), most), at);	\
 } while (0)
 
@@ -528,7 +539,7 @@ static void net_fit_no_control(u8 *config, u32 len, u64 *features)
 
 	*features &= ~NET_CTRL;
 	/* It answers this one without asking for the feature. */
-	if (len >= offsetofend(struct virtio_net_config, status))
+	if (HAS_FIELD(struct virtio_net_config, status, config, len))
 		put_unaligned_le16(get_unaligned_le16(status) & ~VIRTIO_NET_S_ANNOUNCE, status);
 }
 
@@ -565,7 +576,7 @@ static void net_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 		*features &= ~BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR);
 	net_fit_receive(limits, config, len, features);
 	most = (limits->nqueues - !!(*features & BIT_ULL(VIRTIO_NET_F_CTRL_VQ))) / 2;
-	if (len >= offsetofend(struct virtio_net_config, max_virtqueue_pairs))
+	if (HAS_FIELD(struct virtio_net_config, max_virtqueue_pairs, config, len))
 		put_unaligned_le16(clamp(get_unaligned_le16(pairs), 1, max_t(u16, most, 1)), pairs);
 	FIT_LE(16, struct virtio_net_config, rss_max_indirection_table_length, config, len,
 	       NET_RSS_TABLE_MAX);
@@ -586,9 +597,9 @@ static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 	FIT_LE(16, struct virtio_scsi_config, max_target, config, len, SCSI_TARGET_MAX);
 	FIT_LE(32, struct virtio_scsi_config, max_lun, config, len, SCSI_LUN_MAX);
 	/* The driver cuts it to 16 bits. */
-	if (len >= offsetofend(struct virtio_scsi_config, seg_max))
+	if (HAS_FIELD(struct virtio_scsi_config, seg_max, config, len))
 		put_unaligned_le32(seg_max, config + offsetof(struct virtio_scsi_config, seg_max));
-	if (len < offsetofend(struct virtio_scsi_config, max_sectors))
+	if (!HAS_FIELD(struct virtio_scsi_config, max_sectors, config, len))
 		return;
 	/*
 	 * 0 lets the driver choose; half of the request is left for headers and odd segments. The block

@@ -204,18 +204,17 @@ static void types_fit_scsi_short(struct kunit *test)
 		memset(&config, 0, sizeof(config));
 		memset(&config, 0xff, len);
 		type->fit(&limits, (u8 *)&config, len, &features);
-		if (len >= offsetofend(struct virtio_scsi_config, num_queues))
-			KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.num_queues), 2);
-		if (len >= offsetofend(struct virtio_scsi_config, seg_max))
-			KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.seg_max),
-					SZ_1M / PAGE_SIZE);
-		if (len >= offsetofend(struct virtio_scsi_config, max_sectors))
-			KUNIT_EXPECT_LE(test, le32_to_cpu((__force __le32)config.max_sectors),
-					SZ_1M / SECTOR_SIZE);
-		if (len >= offsetofend(struct virtio_scsi_config, max_target))
-			KUNIT_EXPECT_LT(test, le16_to_cpu((__force __le16)config.max_target), 1000);
-		if (len >= offsetofend(struct virtio_scsi_config, max_lun))
-			KUNIT_EXPECT_LT(test, le32_to_cpu((__force __le32)config.max_lun), SZ_64K);
+		KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.num_queues),
+				len < offsetofend(struct virtio_scsi_config, num_queues) ? 0 : 2);
+		KUNIT_EXPECT_EQ(test, le32_to_cpu((__force __le32)config.seg_max),
+				len < offsetofend(struct virtio_scsi_config, seg_max) ?
+				0 : SZ_1M / PAGE_SIZE);
+		if (len < offsetofend(struct virtio_scsi_config, max_sectors))
+			KUNIT_EXPECT_EQ(test, config.max_sectors, 0);
+		KUNIT_EXPECT_LE(test, le32_to_cpu((__force __le32)config.max_sectors),
+				SZ_1M / SECTOR_SIZE);
+		KUNIT_EXPECT_LT(test, le16_to_cpu((__force __le16)config.max_target), 1000);
+		KUNIT_EXPECT_LT(test, le32_to_cpu((__force __le32)config.max_lun), SZ_64K);
 	}
 	/* A request holds a page at least. */
 	config.max_sectors = (__force __virtio32)cpu_to_le32(1);
@@ -277,6 +276,13 @@ static void types_fit_net_control(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, features, 0);
 	KUNIT_EXPECT_FALSE(test, status & VIRTIO_NET_S_ANNOUNCE);
 	KUNIT_EXPECT_TRUE(test, status & VIRTIO_NET_S_LINK_UP);
+
+	/* Nor in half a field. */
+	memset(&config, 0xff, sizeof(config));
+	features = 0;
+	type->fit(&limits, (u8 *)&config, offsetof(struct virtio_net_config, status) + 1, &features);
+	status = le16_to_cpu((__force __le16)config.status);
+	KUNIT_EXPECT_FALSE(test, status & VIRTIO_NET_S_ANNOUNCE);
 
 	/* The address is set on the control queue where the device has one of its own. */
 	features = control | BIT_ULL(VIRTIO_NET_F_CTRL_MAC_ADDR);

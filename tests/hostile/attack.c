@@ -16,6 +16,7 @@
 #include <sched.h>
 #include <stdatomic.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -449,6 +450,30 @@ static int net_announce(void)
 	return up || r ? failed("waiting for the link, or for its end", r) : 0;
 }
 
+/* The same in a config space that ends in the middle of it. The driver has seen it when it is removed. */
+static int net_announce_cut(void)
+{
+	const struct virtio_net_config config = {
+		.mac = {2, 0, 0, 0, 0, 1},
+		.status = VIRTIO_NET_S_LINK_UP | VIRTIO_NET_S_ANNOUNCE,
+	};
+	const uint64_t features = 1ULL << VIRTIO_NET_F_MAC | 1ULL << VIRTIO_NET_F_STATUS;
+	struct vlb_status status;
+	char command[200];
+	int fd = ctl_open(), r;
+
+	r = start_unserved(fd, VIRTIO_ID_NET, "cut", 2, features, &config,
+			   offsetof(struct virtio_net_config, status) + 1, &status);
+	if (r)
+		return failed("making a network device", r);
+	snprintf(command, sizeof(command),
+		 "cd /sys/bus/virtio/devices/%.31s/net/* && ip link set dev ${PWD##*/} up",
+		 status.out_virtio);
+	if (system(command))
+		return failed("setting it up", -EIO);
+	return bury(fd) ? failed("removing it", -ETIMEDOUT) : 0;
+}
+
 /*
  * Features that the driver takes, and must not be told of: for statistics it asks on the control queue,
  * whether there is one or not; a standby takes an interface of the machine that has its address.
@@ -759,7 +784,7 @@ static const struct {
 	{"console-ports", console_ports},
 	{"net-receive", net_receive},	      {"net-announce", net_announce},
 	{"net-hidden", net_hidden},	      {"blk-cache", blk_cache},
-	{"config-short", config_short},
+	{"config-short", config_short},	      {"net-announce-cut", net_announce_cut},
 };
 
 int main(int argc, char **argv)
