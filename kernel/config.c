@@ -52,7 +52,7 @@ int vlb_config_init(struct vlb_device *vlb, const u8 *config, u32 len)
 	if (len)
 		memcpy(vlb->config, config, len);
 	vlb->config_len = len;
-	vlb->offered = clamp_config(vlb, features) | DRIVER_BITS;
+	vlb->offered = clamp_config(vlb, features | DRIVER_BITS);
 	return 0;
 }
 

@@ -138,6 +138,26 @@ void vlb_queue_submit(struct vlb_queue *q, size_t limit)
 }
 
 /**
+ * vlb_queue_notified - the driver has made all requests available that belong together
+ * @q: a queue with VLB_ROLE_TOGETHER, from its notify()
+ *
+ * Its ring shows them one by one, and the device's thread may look at any time: what came back
+ * before the last of them was there would be the driver's first word of them.
+ */
+void vlb_queue_notified(struct vlb_queue *q)
+{
+	unsigned long flags;
+	u16 avail;
+
+	spin_lock_irqsave(&q->lock, flags);
+	/* As next_head() reads it elsewhere. */
+	avail = le16_to_cpu((__force __le16)smp_load_acquire(&q->vring.avail->idx));
+	/* Pairs with next_head(). */
+	smp_store_release(&q->notified, avail);
+	spin_unlock_irqrestore(&q->lock, flags);
+}
+
+/**
  * vlb_queue_change_role - a queue's driver behaves in another way from now on
  * @vlb: its device
  * @index: its number; one that the device does not have is ignored
@@ -481,6 +501,9 @@ void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len)
 	elem->id = (__force __virtio32)cpu_to_le32(head);
 	elem->len = (__force __virtio32)cpu_to_le32(len);
 	WRITE_ONCE(q->used_idx, q->used_idx + 1);
+	/* It is in its place already; the driver sees it with the last one. */
+	if ((q->role->flags & VLB_ROLE_TOGETHER) && q->used_idx != q->notified)
+		return;
 	/* The element before the index; virtio 1.3, 2.7.8.2. */
 	smp_store_release(&used->idx, (__force __virtio16)cpu_to_le16(q->used_idx));
 	/* Pairs with call_driver(), which reads @used_idx once it has seen the flag. */

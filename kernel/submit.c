@@ -14,8 +14,13 @@ static bool next_head(struct vlb_queue *q, u16 *ret_head, u64 *ret_seq)
 		*ret_seq = q->redo[q->redo_pos].seq;
 		return true;
 	}
-	/* Pairs with the driver's barrier before it adds to the index; virtio 1.3, 2.7.13.3.1. */
-	avail = le16_to_cpu((__force __le16)smp_load_acquire(&vring->avail->idx));
+	if (q->role->flags & VLB_ROLE_TOGETHER) {
+		/* Pairs with vlb_queue_notified(). */
+		avail = smp_load_acquire(&q->notified);
+	} else {
+		/* Pairs with the driver's barrier before it adds to it; virtio 1.3, 2.7.13.3.1. */
+		avail = le16_to_cpu((__force __le16)smp_load_acquire(&vring->avail->idx));
+	}
 	if (avail == q->last_avail)
 		return false;
 	*ret_head = le16_to_cpu((__force __le16)

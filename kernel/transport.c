@@ -101,6 +101,8 @@ static bool notify(struct virtqueue *vq)
 		limit = VLB_INLINE_IRQS_OFF;
 	else if (preempt_count())
 		limit = VLB_INLINE_ATOMIC;
+	if (q->role->flags & VLB_ROLE_TOGETHER)
+		vlb_queue_notified(q);
 	vlb_queue_watch(q);
 	vlb_queue_submit(q, limit);
 	if (q->role->flags & VLB_ROLE_REFUSE)
@@ -158,6 +160,7 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, un
 	q->vring = *virtqueue_get_vring(vq);
 	q->event_idx = virtio_has_feature(&vlb->vdev, VIRTIO_RING_F_EVENT_IDX);
 	q->last_avail = 0;
+	q->notified = 0;
 	q->used_idx = 0;
 	q->signalled = 0;
 	q->callback = false;

@@ -19,6 +19,7 @@
 #include <linux/virtio_gpio.h>
 #include <linux/virtio_input.h>
 #include <linux/virtio_net.h>
+#include <linux/virtio_ring.h>
 #include <linux/virtio_scsi.h>
 #include <linux/virtio_snd.h>
 #include <linux/virtio_loopback.h>
@@ -384,8 +385,12 @@ static const struct vlb_role *scmi_roles(ROLE_ARGS)
 	return index ? &rx_role : &scmi_role;
 }
 
+/*
+ * A transfer is several requests. When one fails, the driver frees those after it without waiting
+ * for them (virtio_i2c_complete_reqs()).
+ */
 static const struct vlb_role i2c_role = {
-	.flags = VLB_ROLE_CLEAR, .nend = 1, .end = { 1 /* VIRTIO_I2C_MSG_ERR */ },
+	.flags = VLB_ROLE_CLEAR | VLB_ROLE_TOGETHER, .nend = 1, .end = { 1 /* VIRTIO_I2C_MSG_ERR */ },
 };
 
 static const struct vlb_role *i2c_roles(ROLE_ARGS)
@@ -629,6 +634,12 @@ static void fs_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *fe
 	       max(limits->nqueues, 2) - 1);
 }
 
+/* See VLB_ROLE_TOGETHER. */
+static void i2c_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	*features &= ~BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
+}
+
 static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	FIT_LE(16, struct virtio_gpio_config, ngpio, config, len, GPIO_LINES_MAX);
@@ -729,7 +740,7 @@ static const struct vlb_type types[] = {
 	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_8M, NULL, fs_roles, fs_fit },
 	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
-	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, NULL },
+	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit },
 	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, NULL },
 	{ 40, "bt", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, bt_roles, NULL },
 	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit },

@@ -36,6 +36,12 @@ struct vlb_limits;
 #define VLB_ROLE_PROBED		(1u << 8)
 /* Nor before it has said that it knows the queue, see vlb_queues_call(). */
 #define VLB_ROLE_KNOWN		(1u << 9)
+/*
+ * The driver frees all requests that it has notified of at once when one of them has failed: they
+ * are taken when it has done so, and come back together. Without VIRTIO_RING_F_EVENT_IDX, so that it
+ * notifies each time.
+ */
+#define VLB_ROLE_TOGETHER	(1u << 10)
 
 /* What a driver says once to the device, and never again: a bit each. */
 #define VLB_FACTS		(1 + VLB_QUEUES_MAX / 2)

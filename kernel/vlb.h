@@ -235,6 +235,7 @@ struct vlb_redo {
  * @vring: its ring: private to the driver and this module
  * @event_idx: negotiated with the driver
  * @last_avail: next entry to take; the submit gate's
+ * @notified: the driver's available index when it last notified, where the role wants that; q->lock
  * @used_idx: next used element to write; q->lock
  * @signalled: @used_idx when the driver was last called, or chose not to be; the complete gate's
  * @callback: used elements were added, the driver has not been called; set with q->lock, cleared
@@ -275,6 +276,7 @@ struct vlb_queue {
 	struct vring vring;
 	bool event_idx;
 	u16 last_avail;
+	u16 notified;
 	u16 used_idx;
 	u16 signalled;
 	bool callback;
@@ -537,6 +539,7 @@ void vlb_queue_detach(struct vlb_queue *q, enum vlb_rest rest);
 bool vlb_queue_keeps(const struct vlb_queue *q);
 void vlb_queue_more(struct vlb_queue *q);
 void vlb_queue_submit(struct vlb_queue *q, size_t limit);
+void vlb_queue_notified(struct vlb_queue *q);
 void vlb_queue_pace(struct vlb_queue *q);
 void vlb_queues_unspin(struct vlb_device *vlb);
 void vlb_queue_complete(struct vlb_queue *q);

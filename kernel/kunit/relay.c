@@ -36,11 +36,20 @@ static void add_disk_request(struct fake *f, struct disk_request *r, bool write)
 	r->head = fake_add(f, bufs, ARRAY_SIZE(bufs));
 }
 
-static bool submit(struct fake *f)
+/* As the device's thread does it, whatever the driver is in the middle of. */
+static bool submit_unasked(struct fake *f)
 {
 	size_t limit = SIZE_MAX;
 
 	return vlb_submit(f->q, &limit);
+}
+
+/* As the driver's notification does it. */
+static bool submit(struct fake *f)
+{
+	if (f->q->role->flags & VLB_ROLE_TOGETHER)
+		vlb_queue_notified(f->q);
+	return submit_unasked(f);
 }
 
 static bool finish_all(struct fake *f)
@@ -536,6 +545,112 @@ static void relay_not_twice(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *in, 1);
 }
 
+/* A message of an I2C transfer: what is written, and a status. */
+struct i2c_message {
+	u8 *out;
+	u8 *status;
+	u16 head;
+};
+
+static void add_i2c_message(struct fake *f, struct i2c_message *m)
+{
+	struct fake_buf bufs[2];
+
+	m->out = fake_alloc(f, PAGE_SIZE, 0x11);
+	m->status = fake_alloc(f, 1, 0x77);
+	bufs[0] = (struct fake_buf){ m->out, PAGE_SIZE, false };
+	bufs[1] = (struct fake_buf){ m->status, 1, true };
+	m->head = fake_add(f, bufs, 2);
+}
+
+/* One message failed: the driver does not hear of it while the back-end has another one. */
+static void relay_together(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "i2c");
+	struct i2c_message m[5];
+	unsigned int i;
+	u16 id[2];
+
+	KUNIT_EXPECT_FALSE(test, f->vlb->offered & BIT_ULL(VIRTIO_RING_F_EVENT_IDX));
+	fake_attach(f, PAGES, true);
+	/* Nor does the back-end get the first before the driver has added the second. */
+	add_i2c_message(f, &m[0]);
+	KUNIT_EXPECT_FALSE(test, submit_unasked(f));
+	KUNIT_EXPECT_FALSE(test, fake_take(f, &id[0]));
+	add_i2c_message(f, &m[1]);
+	KUNIT_EXPECT_FALSE(test, submit(f));
+	for (i = 0; i < 2; i++)
+		id[i] = expect_taken(f);
+
+	fake_finish(f, id[0], 0);
+	KUNIT_EXPECT_FALSE(test, finish_all(f));
+	expect_nothing_done(f);
+	KUNIT_EXPECT_FALSE(test, f->q->callback);
+	fake_finish(f, id[1], 0);
+	KUNIT_EXPECT_FALSE(test, finish_all(f));
+	KUNIT_EXPECT_TRUE(test, f->q->callback);
+	for (i = 0; i < 2; i++)
+		expect_done(f, m[i].head, 0);
+	expect_empty(f);
+
+	/* The end of the session is the answer to the other one. */
+	for (i = 2; i < 4; i++)
+		add_i2c_message(f, &m[i]);
+	submit(f);
+	expect_taken(f);
+	fake_finish(f, expect_taken(f), 0);
+	finish_all(f);
+	expect_nothing_done(f);
+	fake_detach(f, VLB_REST_OFFER);
+	expect_done(f, m[3].head, 0);
+	expect_done(f, m[2].head, 1);
+	expect_nothing_done(f);
+
+	fake_attach(f, PAGES, true);
+	add_i2c_message(f, &m[4]);
+	submit(f);
+	fake_finish(f, expect_taken(f), 0);
+	finish_all(f);
+	expect_done(f, m[4].head, 0);
+	expect_empty(f);
+}
+
+/* What is kept back holds no room that the rest of the transfer needs. */
+static void relay_together_stalled(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "i2c");
+	struct i2c_message m[2];
+	unsigned int i;
+
+	fake_attach(f, 1, true);
+	for (i = 0; i < 2; i++)
+		add_i2c_message(f, &m[i]);
+	submit(f);
+	KUNIT_EXPECT_TRUE(test, f->q->stalled);
+	fake_finish(f, expect_taken(f), 0);
+	finish_all(f);
+	expect_nothing_done(f);
+	submit_unasked(f);
+	fake_finish(f, expect_taken(f), 0);
+	finish_all(f);
+	for (i = 0; i < 2; i++)
+		expect_done(f, m[i].head, 0);
+	expect_empty(f);
+
+	/* The second never gets to a back-end. */
+	for (i = 0; i < 2; i++)
+		add_i2c_message(f, &m[i]);
+	submit(f);
+	fake_finish(f, expect_taken(f), 0);
+	finish_all(f);
+	fake_detach(f, VLB_REST_FAIL);
+	expect_nothing_done(f);
+	submit_unasked(f);
+	expect_done(f, m[0].head, 0);
+	expect_done(f, m[1].head, 1);
+	expect_nothing_done(f);
+}
+
 /* Receive buffers wait for the next back-end, whatever becomes of the last; used.len counts. */
 static void relay_receive(struct kunit *test)
 {
@@ -823,6 +938,8 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_waited_for),
 	KUNIT_CASE(relay_forgotten),
 	KUNIT_CASE(relay_not_twice),
+	KUNIT_CASE(relay_together),
+	KUNIT_CASE(relay_together_stalled),
 	KUNIT_CASE(relay_receive),
 	KUNIT_CASE(relay_ending),
 	KUNIT_CASE(relay_bad_head),
