@@ -4,6 +4,7 @@
  *
  * The driver's rings are split rings in kernel memory that no device process ever sees.
  */
+#include <linux/minmax.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 
@@ -142,14 +143,16 @@ static void del_vqs(struct virtio_device *vdev)
 static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, unsigned int nvqs,
 				  const struct vlb_vq_info *info)
 {
+	const struct vlb_role *role = vlb->type->role(index, nvqs, vlb->vdev.features);
+	u16 num = min_not_zero(vlb->driver_queue_size, role->ring_max);
 	struct vlb_queue *q = &vlb->queues[index];
 	struct virtqueue *vq;
 
-	vq = vring_create_virtqueue(index, vlb->driver_queue_size, RING_ALIGN, &vlb->vdev, true,
-				    true, info->ctx, notify, info->callback, info->name);
+	vq = vring_create_virtqueue(index, num, RING_ALIGN, &vlb->vdev, true, true, info->ctx,
+				    notify, info->callback, info->name);
 	if (!vq)
 		return ERR_PTR(-ENOMEM);
-	vq->num_max = vlb->driver_queue_size;
+	vq->num_max = num;
 	vq->priv = q;
 
 	q->redo = kvcalloc(virtqueue_get_vring_size(vq), sizeof(*q->redo), GFP_KERNEL);
@@ -174,8 +177,8 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, un
 	mutex_lock(&vlb->lock);
 	vlb_queue_freeze(q);
 	q->vq = vq;
-	q->role = vlb->type->role(index, nvqs, vlb->vdev.features);
-	q->quiet = q->role->flags & (VLB_ROLE_PROBED | VLB_ROLE_KNOWN);
+	q->role = role;
+	q->quiet = role->flags & (VLB_ROLE_PROBED | VLB_ROLE_KNOWN);
 	q->failing = vlb->failing;
 	vlb_queue_thaw(q);
 	mutex_unlock(&vlb->lock);

@@ -398,8 +398,13 @@ static const struct vlb_role *i2c_roles(ROLE_ARGS)
 	return &i2c_role;
 }
 
+/*
+ * The driver numbers the frames that it waits for, up to 127, and warns with a stack trace when it is
+ * out of numbers, which it is if it is stopped and started again with all of them on their way. That
+ * its ring is full is nothing special to it.
+ */
 static const struct vlb_role can_tx_role = {
-	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 1 /* VIRTIO_CAN_RESULT_NOT_OK */ },
+	.flags = VLB_ROLE_CLEAR, .ring_max = 64, .nstart = 1, .start = { 1 /* VIRTIO_CAN_RESULT_NOT_OK */ },
 };
 static const struct vlb_role can_ctrl_role = {
 	.flags = VLB_ROLE_CLEAR | VLB_ROLE_WATCHDOG, .nstart = 1, .start = { 1 },

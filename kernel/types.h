@@ -53,6 +53,7 @@ struct vlb_limits;
 /**
  * struct vlb_role - a kind of queue
  * @flags: VLB_ROLE_*
+ * @ring_max: the most entries that the driver's ring may have; 0: as many as the device asks for
  * @nstart: bytes used of @start
  * @nend: bytes used of @end
  * @start: how the device-writable part of a failed request begins
@@ -73,6 +74,7 @@ struct vlb_limits;
  */
 struct vlb_role {
 	u16 flags;
+	u16 ring_max;
 	u8 nstart;
 	u8 nend;
 	u8 start[12];

@@ -5,6 +5,7 @@
 #include <linux/prandom.h>
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
+#include <linux/virtio_config.h>
 #include <linux/virtio_loopback.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_scsi.h>
@@ -86,6 +87,31 @@ static void types_roles(struct kunit *test)
 				}
 			}
 		}
+	}
+}
+
+/* Where a driver cannot have more requests than some on their way, its ring has no more entries. */
+static void types_ring_max(struct kunit *test)
+{
+	static const struct {
+		const char *type;
+		u16 asked;
+		u16 wanted;
+	} rings[] = { { "can", 256, 64 }, { "can", 64, 64 }, { "blk", 256, 256 } };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(rings); i++) {
+		struct vlb_device *vlb = fake_device(test, rings[i].type, 0, NULL);
+		struct virtqueue *vq;
+
+		vlb->driver_queue_size = rings[i].asked;
+		vlb->vdev.config = &vlb_config_ops;
+		INIT_LIST_HEAD(&vlb->vdev.vqs);
+		spin_lock_init(&vlb->vdev.vqs_list_lock);
+		vq = virtio_find_single_vq(&vlb->vdev, NULL, "first");
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, vq);
+		KUNIT_EXPECT_EQ(test, virtqueue_get_vring_size(vq), rings[i].wanted);
+		vlb_config_ops.del_vqs(&vlb->vdev);
 	}
 }
 
@@ -313,6 +339,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_found),
 	KUNIT_CASE(types_complete),
 	KUNIT_CASE(types_roles),
+	KUNIT_CASE(types_ring_max),
 	KUNIT_CASE(types_fit_random),
 	KUNIT_CASE(types_fit_blk),
 	KUNIT_CASE(types_fit_blk_short),
@@ -325,5 +352,7 @@ static struct kunit_case types_cases[] = {
 
 struct kunit_suite vlb_types_suite = {
 	.name = "vlb_types",
+	.suite_init = fake_suite_init,
+	.suite_exit = fake_suite_exit,
 	.test_cases = types_cases,
 };

@@ -135,7 +135,7 @@ struct vlb_type_info {
  *	VLB_QUEUE_SIZE_MAX; 0 takes the default. Small pools get smaller rings.
  * @driver_queue_size: the same for the driver's private rings, of
  *	VLB_DRIVER_QUEUE_SIZE_MIN at least: drivers compute with them, and not all do it well
- *	with small ones
+ *	with small ones. CAN's has no use for more, and gets no more.
  * @config_len: bytes at @config, 0 to VLB_CONFIG_MAX
  * @timeout_ms: bound of every wait for user space: config writes that the driver reads
  *	back, and unbinding the driver; 0 takes the default of 30 s, which is also the most
