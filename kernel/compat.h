@@ -30,6 +30,9 @@
 /* The driver of disks counts the ranges to erase in another way than the block layer. */
 #define VLB_BLK_ERASE_MISCOUNTS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))
 
+/* In the first byte of a CAN controller's config space; they have no header for it. */
+#define VLB_CAN_S_CTRL_BUSOFF	1
+
 /* The driver of network devices spins while it waits for the answer to a command. */
 #define VLB_NET_CTRL_SPINS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0))
 

@@ -645,6 +645,16 @@ static void i2c_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 	*features &= ~BIT_ULL(VIRTIO_RING_F_EVENT_IDX);
 }
 
+/*
+ * Who is off the bus is started again, by a timer or an administrator. can_restart() then frees the
+ * frames that wait for their echo, with no lock against the driver to which they come back.
+ */
+static void can_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	if (len)
+		config[0] &= ~VLB_CAN_S_CTRL_BUSOFF;
+}
+
 static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	FIT_LE(16, struct virtio_gpio_config, ngpio, config, len, GPIO_LINES_MAX);
@@ -746,7 +756,7 @@ static const struct vlb_type types[] = {
 	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
 	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit },
-	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, NULL },
+	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, can_fit },
 	{ 40, "bt", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, bt_roles, NULL },
 	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit },
 	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },

@@ -216,6 +216,21 @@ static void types_fit_blk_short(struct kunit *test)
 	}
 }
 
+/* A CAN controller is never off the bus, whatever else it says. */
+static void types_fit_can(struct kunit *test)
+{
+	const struct vlb_type *type = vlb_type_by_name("can", 3);
+	const struct vlb_limits limits = { };
+	u8 config[] = { 0xff, 0xff };
+	u64 features = ~0ULL;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	type->fit(&limits, config, sizeof(config), &features);
+	KUNIT_EXPECT_EQ(test, config[0], 0xfe);
+	KUNIT_EXPECT_EQ(test, config[1], 0xff);
+	KUNIT_EXPECT_EQ(test, features, ~0ULL);
+}
+
 /* A config space that ends in the middle: what there is of it is bounded all the same. */
 static void types_fit_scsi_short(struct kunit *test)
 {
@@ -343,6 +358,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_fit_random),
 	KUNIT_CASE(types_fit_blk),
 	KUNIT_CASE(types_fit_blk_short),
+	KUNIT_CASE(types_fit_can),
 	KUNIT_CASE(types_fit_scsi_short),
 	KUNIT_CASE(types_fit_net_receive),
 	KUNIT_CASE(types_fit_net_control),
