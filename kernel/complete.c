@@ -101,6 +101,12 @@ static bool is_early(struct vlb_queue *q, struct vlb_request *req, u32 len)
 	return piece && role->early(q->vlb->facts, piece, min(len, have));
 }
 
+/* Drivers take events whole; GPIO's forgets about a line whose event has another length. */
+static bool is_event(const struct vlb_role *role)
+{
+	return (role->flags & VLB_ROLE_RX) && !(role->flags & VLB_ROLE_LEN);
+}
+
 /*
  * Check one used element, and copy what the device wrote to the driver. -EPROTO: the device is broken;
  * -EAGAIN: it is left for later.
@@ -140,7 +146,7 @@ static int complete_one(struct vlb_queue *q, struct vlb_ring *ring, u16 *ret_id)
 	if (q->role->seen)
 		show(q, req, len);
 	q->stats.bytes_in += len;
-	req->written = len;
+	req->written = is_event(q->role) ? req->in_len : len;
 	trace_vlb_complete(q, id, req->head, len);
 	return 0;
 }

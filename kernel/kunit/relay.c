@@ -806,7 +806,7 @@ static void relay_scsi_sense(struct kunit *test)
 	}
 }
 
-/* An interrupt of a GPIO line has one of two states; any other reads as none. */
+/* An interrupt of a GPIO line has one of two states; any other reads as none, and each is one byte. */
 static void relay_gpio_event(struct kunit *test)
 {
 	struct fake *f = fake_queue(test, "gpio");
@@ -823,7 +823,7 @@ static void relay_gpio_event(struct kunit *test)
 		submit(f);
 		id = expect_taken(f);
 		*(u8 *)fake_data(f, fake_desc(f, id, 1)) = sent[i];
-		fake_finish(f, id, 1);
+		fake_finish(f, id, i % 3);
 		finish_all(f);
 		expect_done(f, head, 1);
 		KUNIT_EXPECT_EQ(test, *status, sent[i] == VIRTIO_GPIO_IRQ_STATUS_VALID);
