@@ -57,15 +57,14 @@ int vlb_config_init(struct vlb_device *vlb, const u8 *config, u32 len)
 }
 
 /**
- * vlb_config_get - virtio_config_ops.get; what lies behind the config space reads as zero
- * @vdev: the device
+ * vlb_config_read - read what the driver sees; what lies behind the config space reads as zero
+ * @vlb: the device
  * @offset: bytes
  * @buf: for the result
  * @len: bytes
  */
-void vlb_config_get(struct virtio_device *vdev, unsigned int offset, void *buf, unsigned int len)
+void vlb_config_read(struct vlb_device *vlb, unsigned int offset, void *buf, unsigned int len)
 {
-	struct vlb_device *vlb = vdev_to_vlb(vdev);
 	unsigned long flags;
 	u32 have = 0;
 
@@ -75,6 +74,18 @@ void vlb_config_get(struct virtio_device *vdev, unsigned int offset, void *buf, 
 	memcpy(buf, vlb->config + offset, have);
 	spin_unlock_irqrestore(&vlb->config_lock, flags);
 	memset(buf + have, 0, len - have);
+}
+
+/**
+ * vlb_config_get - virtio_config_ops.get
+ * @vdev: the device
+ * @offset: bytes
+ * @buf: for the result
+ * @len: bytes
+ */
+void vlb_config_get(struct virtio_device *vdev, unsigned int offset, void *buf, unsigned int len)
+{
+	vlb_config_read(vdev_to_vlb(vdev), offset, buf, len);
 }
 
 /**
@@ -199,6 +210,8 @@ static void replace(struct vlb_device *vlb, u32 offset, u32 len, const u8 *data)
 	u32 skip = field && field->answer > offset ? min(field->answer - offset, len) : 0;
 
 	lockdep_assert_held(&vlb->config_lock);
+	if (vlb->type->fixed)
+		return;
 	memcpy(vlb->config + offset + skip, data + skip, len - skip);
 	clamp_config(vlb, vlb->offered);
 	vlb->generation++;

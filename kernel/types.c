@@ -424,8 +424,28 @@ static const struct vlb_role *bt_roles(ROLE_ARGS)
 	return index ? &rx_role : &tx_role;
 }
 
+/*
+ * The names of all lines are one answer. The driver makes its last byte the end of a name, and takes as
+ * many as there are lines: from behind the answer when there are fewer. An answer of another length
+ * than it asked for it throws away. Those to other requests are shorter, see gpio_fit().
+ */
+static bool gpio_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+		      u32 total)
+{
+	u32 i, names = 1;
+	__le16 ngpio;
+
+	if (total <= sizeof(struct virtio_gpio_response) || len < total)
+		return true;
+	vlb_config_read(vlb, offsetof(struct virtio_gpio_config, ngpio), &ngpio, sizeof(ngpio));
+	for (i = sizeof(struct virtio_gpio_response_get_names); i < total - 1; i++)
+		names += !piece[i];
+	return names >= le16_to_cpu(ngpio);
+}
+
 static const struct vlb_role gpio_role = {
 	.flags = VLB_ROLE_CLEAR, .nstart = 1, .start = { 1 /* VIRTIO_GPIO_STATUS_ERR */ },
+	.seen = gpio_seen,
 };
 
 /* The driver complains, with a stack trace, of a status that is neither of the two. */
@@ -657,8 +677,13 @@ static void can_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *f
 
 static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
+	const struct virtio_gpio_config *gpio = (const void *)config;
+
 	FIT_LE(16, struct virtio_gpio_config, ngpio, config, len, GPIO_LINES_MAX);
 	FIT_LE(32, struct virtio_gpio_config, gpio_names_size, config, len, GPIO_NAMES_MAX);
+	/* Each name has an end. Without a block of them the driver does not ask. */
+	if (len >= sizeof(*gpio) && le32_to_cpu(gpio->gpio_names_size) < le16_to_cpu(gpio->ngpio))
+		FIT_LE(32, struct virtio_gpio_config, gpio_names_size, config, len, 0);
 }
 
 /*
@@ -758,7 +783,8 @@ static const struct vlb_type types[] = {
 	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit },
 	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, can_fit },
 	{ 40, "bt", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, bt_roles, NULL },
-	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit },
+	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit,
+	  .fixed = true },
 	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },
 };
 

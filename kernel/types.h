@@ -118,6 +118,8 @@ struct vlb_field {
  *	hold, or NULL
  * @waited: somebody sleeps until a receive buffer returns, and the driver may wait for them while
  *	it is removed: the buffers come back empty then
+ * @fixed: the driver reads numbers of the config space that belong together one by one, and once:
+ *	they stay what they were when the device was made
  */
 struct vlb_type {
 	u32 id;
@@ -130,6 +132,7 @@ struct vlb_type {
 	const struct vlb_role *(*role)(unsigned int index, unsigned int nvqs, u64 features);
 	void (*fit)(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features);
 	bool waited;
+	bool fixed;
 };
 
 /**
@@ -144,6 +147,9 @@ struct vlb_limits {
 	u32 arena;
 	u16 nqueues;
 };
+
+/* config.c */
+void vlb_config_read(struct vlb_device *vlb, unsigned int offset, void *buf, unsigned int len);
 
 /* queue.c */
 void vlb_queue_change_role(struct vlb_device *vlb, unsigned int index,

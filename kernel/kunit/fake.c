@@ -77,13 +77,19 @@ struct vlb_device *fake_device(struct kunit *test, const char *type, u32 config_
 /* A device whose only queue has a driver, and no back-end. */
 struct fake *fake_queue(struct kunit *test, const char *type)
 {
+	return fake_queue_config(test, type, 0, NULL);
+}
+
+struct fake *fake_queue_config(struct kunit *test, const char *type, u32 config_len,
+			       const void *config)
+{
 	struct fake *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 	struct vlb_queue *q;
 	void *ring;
 
 	KUNIT_ASSERT_NOT_NULL(test, f);
 	f->test = test;
-	f->vlb = fake_device(test, type, 0, NULL);
+	f->vlb = fake_device(test, type, config_len, config);
 	f->q = &f->vlb->queues[0];
 	q = f->q;
 	ring = kunit_kzalloc(test, vring_size(FAKE_DRIVER_NUM, SMP_CACHE_BYTES), GFP_KERNEL);

@@ -58,6 +58,8 @@ struct vlb_device *fake_device(struct kunit *test, const char *type, u32 config_
 u32 fake_broken(struct vlb_device *vlb);
 
 struct fake *fake_queue(struct kunit *test, const char *type);
+struct fake *fake_queue_config(struct kunit *test, const char *type, u32 config_len,
+			       const void *config);
 void *fake_alloc(struct fake *f, size_t len, u8 fill);
 void fake_attach(struct fake *f, u32 arena_pages, bool indirect);
 void fake_detach(struct fake *f, enum vlb_rest rest);

@@ -883,6 +883,63 @@ static void relay_watched_alone(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *r.status, VIRTIO_BLK_S_IOERR);
 }
 
+/* With fewer names of GPIO lines than lines there are none, as many as the driver knows of. */
+static void relay_gpio_names(struct kunit *test)
+{
+	static const struct {
+		const char *names;
+		u32 written;
+		bool good;
+	} answers[] = {
+		{ "a\0b\0c\0ddd", 10, true }, { "\0\0\0\0\0\0\0\0\0", 10, true },
+		{ "a\0b\0c\0\0\0\0", 10, true }, { "aaaaa\0\0\0d", 10, true },
+		{ "aaa\0bbb\0c", 10, false }, { "aaaa\0bbbc", 10, false },
+		{ "aaaaaa\0b\0", 10, false }, { "aaaaaaaaa", 10, false },
+		{ "aaaaaaaaa", 9, true },
+	};
+	struct virtio_gpio_config config = {
+		.ngpio = cpu_to_le16(4), .gpio_names_size = cpu_to_le32(9),
+	};
+	struct fake *f = fake_queue_config(test, "gpio", sizeof(config), &config);
+	u8 *in = fake_alloc(f, 10, 0x77);
+	struct fake_buf bufs[] = { { fake_alloc(f, 8, 1), 8, false }, { in, 10, true } };
+	unsigned int i;
+	u8 *sent;
+	u16 head, id;
+
+	config.ngpio = cpu_to_le16(1);
+	KUNIT_ASSERT_EQ(test, vlb_config_replace(f->vlb, 0, sizeof(config), (u8 *)&config), 0);
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < ARRAY_SIZE(answers); i++) {
+		head = fake_add(f, bufs, ARRAY_SIZE(bufs));
+		submit(f);
+		id = expect_taken(f);
+		sent = fake_data(f, fake_desc(f, id, 1));
+		sent[0] = VIRTIO_GPIO_STATUS_OK;
+		memcpy(sent + 1, answers[i].names, 9);
+		fake_finish(f, id, answers[i].written);
+		finish_all(f);
+		expect_done(f, head, answers[i].written);
+		KUNIT_EXPECT_EQ(test, in[0],
+				answers[i].good ? VIRTIO_GPIO_STATUS_OK : VIRTIO_GPIO_STATUS_ERR);
+		KUNIT_EXPECT_EQ(test, in[1], answers[i].good ? answers[i].names[0] : 0);
+	}
+
+	/* Other answers are not names. */
+	bufs[1].len = sizeof(struct virtio_gpio_response);
+	head = fake_add(f, bufs, ARRAY_SIZE(bufs));
+	submit(f);
+	id = expect_taken(f);
+	sent = fake_data(f, fake_desc(f, id, 1));
+	sent[0] = VIRTIO_GPIO_STATUS_OK;
+	sent[1] = 1;
+	fake_finish(f, id, 2);
+	finish_all(f);
+	expect_done(f, head, 2);
+	KUNIT_EXPECT_EQ(test, in[0], VIRTIO_GPIO_STATUS_OK);
+	KUNIT_EXPECT_EQ(test, in[1], 1);
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -948,6 +1005,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_gpio_event),
 	KUNIT_CASE(relay_watched),
 	KUNIT_CASE(relay_watched_alone),
+	KUNIT_CASE(relay_gpio_names),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };

@@ -6,6 +6,7 @@
 #include <linux/sizes.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_config.h>
+#include <linux/virtio_gpio.h>
 #include <linux/virtio_loopback.h>
 #include <linux/virtio_net.h>
 #include <linux/virtio_scsi.h>
@@ -231,6 +232,33 @@ static void types_fit_can(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, features, ~0ULL);
 }
 
+/* GPIO lines have names where there is room for one of each. */
+static void types_fit_gpio(struct kunit *test)
+{
+	static const struct {
+		u16 lines;
+		u32 size;
+		u32 wanted;
+	} configs[] = {
+		{ 4, 4, 4 }, { 4, 3, 0 }, { 4, 0, 0 }, { 1, 1, 1 }, { 0, 0, 0 },
+		{ U16_MAX, SZ_1M, SZ_32K }, { U16_MAX, 4095, 0 },
+	};
+	const struct vlb_type *type = vlb_type_by_name("gpio", 4);
+	const struct vlb_limits limits = { };
+	struct virtio_gpio_config config;
+	unsigned int i;
+	u64 features;
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	for (i = 0; i < ARRAY_SIZE(configs); i++) {
+		config.ngpio = cpu_to_le16(configs[i].lines);
+		config.gpio_names_size = cpu_to_le32(configs[i].size);
+		type->fit(&limits, (u8 *)&config, sizeof(config), &features);
+		KUNIT_EXPECT_LE(test, le16_to_cpu(config.ngpio), 4096);
+		KUNIT_EXPECT_EQ(test, le32_to_cpu(config.gpio_names_size), configs[i].wanted);
+	}
+}
+
 /* A config space that ends in the middle: what there is of it is bounded all the same. */
 static void types_fit_scsi_short(struct kunit *test)
 {
@@ -359,6 +387,7 @@ static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_fit_blk),
 	KUNIT_CASE(types_fit_blk_short),
 	KUNIT_CASE(types_fit_can),
+	KUNIT_CASE(types_fit_gpio),
 	KUNIT_CASE(types_fit_scsi_short),
 	KUNIT_CASE(types_fit_net_receive),
 	KUNIT_CASE(types_fit_net_control),
