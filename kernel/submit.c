@@ -7,7 +7,7 @@
 static bool next_head(struct vlb_queue *q, u16 *ret_head, u64 *ret_seq)
 {
 	struct vring *vring = &q->vring;
-	u16 avail;
+	u16 avail, n;
 
 	if (q->redo_pos < q->redo_num) {
 		*ret_head = q->redo[q->redo_pos].head;
@@ -21,7 +21,9 @@ static bool next_head(struct vlb_queue *q, u16 *ret_head, u64 *ret_seq)
 		/* Pairs with the driver's barrier before it adds to it; virtio 1.3, 2.7.13.3.1. */
 		avail = le16_to_cpu((__force __le16)smp_load_acquire(&vring->avail->idx));
 	}
-	if (avail == q->last_avail)
+	n = avail - q->last_avail;
+	/* A driver that takes back what it has made available lowers its index. */
+	if (!n || n > vring->num)
 		return false;
 	*ret_head = le16_to_cpu((__force __le16)
 				vring->avail->ring[q->last_avail & (vring->num - 1)]);

@@ -290,6 +290,29 @@ static void relay_bad_chains(struct kunit *test)
 	expect_empty(f);
 }
 
+/* The driver takes a request back that was offered already: nothing is new, least of all old entries. */
+static void relay_taken_back(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct disk_request r[2];
+	u16 id[2], none;
+
+	fake_attach(f, PAGES, true);
+	add_disk_request(f, &r[0], true);
+	add_disk_request(f, &r[1], true);
+	submit(f);
+	id[0] = expect_taken(f);
+	id[1] = expect_taken(f);
+	f->q->vring.avail->idx = (__force __virtio16)cpu_to_le16(f->avail - 1);
+	KUNIT_EXPECT_FALSE(test, submit(f));
+	KUNIT_EXPECT_FALSE(test, fake_take(f, &none));
+	KUNIT_EXPECT_EQ(test, f->q->stats.requests, 2);
+	fake_finish(f, id[0], 1);
+	fake_finish(f, id[1], 1);
+	finish_all(f);
+	expect_empty(f);
+}
+
 /* A chain that comes back to its beginning ends where the ring would. */
 static void relay_loop(struct kunit *test)
 {
@@ -986,6 +1009,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_index_jump),
 	KUNIT_CASE(relay_too_large),
 	KUNIT_CASE(relay_bad_chains),
+	KUNIT_CASE(relay_taken_back),
 	KUNIT_CASE(relay_loop),
 	KUNIT_CASE(relay_driver_indirect),
 	KUNIT_CASE(relay_stall),
