@@ -239,7 +239,9 @@ static enum vloop_exit create_error(struct attach *attach, int error,
 	case EEXIST:
 		return attach_name_taken(attach->name);
 	case EPROTONOSUPPORT:
-		msg_error("the kernel module does not take %s devices", type);
+		msg_error("the kernel module does not take %s devices with this kernel "
+			  "(virtio-loopback(4))",
+			  type);
 		return EXIT_MISFIT;
 	case EPROTO:
 		msg_error("%s: the kernel misses VIRTIO_F_VERSION_1", attach_source(attach));

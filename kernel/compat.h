@@ -36,6 +36,9 @@
 /* The driver of network devices spins while it waits for the answer to a command. */
 #define VLB_NET_CTRL_SPINS	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 6, 0))
 
+/* The driver of Bluetooth devices frees the buffers that the device has when it is closed. */
+#define VLB_BT_CLOSE_FREES	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0))
+
 static inline void vlb_eventfd_signal(struct eventfd_ctx *ctx)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)

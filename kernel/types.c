@@ -756,6 +756,9 @@ static const struct vlb_field input_writable[] = {
 	{ }
 };
 
+#define BT_CLASS	(VLB_BT_CLOSE_FREES ? VLB_CLASS_REFUSED : VLB_CLASS_TRUSTED)
+#define BT_POOL		(VLB_BT_CLOSE_FREES ? 0 : SZ_1M)
+
 /*
  * The refused rows: a balloon, memory or IOMMU device is told guest addresses, which mean
  * nothing here, a GPU's commands carry them, and persistent memory is a shared mapping.
@@ -782,7 +785,7 @@ static const struct vlb_type types[] = {
 	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
 	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit },
 	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, can_fit },
-	{ 40, "bt", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, bt_roles, NULL },
+	{ 40, "bt", BT_CLASS, false, BT_POOL, BT_POOL, NULL, bt_roles, NULL },
 	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit,
 	  .fixed = true },
 	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },

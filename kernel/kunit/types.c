@@ -66,6 +66,16 @@ static void types_complete(struct kunit *test)
 	}
 }
 
+/* A type whose driver frees what the device has is refused, not trusted. */
+static void types_bluetooth(struct kunit *test)
+{
+	const struct vlb_type *type = vlb_type_by_name("bt", 2);
+
+	KUNIT_ASSERT_NOT_NULL(test, type);
+	KUNIT_EXPECT_EQ(test, type->vclass,
+			VLB_BT_CLOSE_FREES ? VLB_CLASS_REFUSED : VLB_CLASS_TRUSTED);
+}
+
 /* Every queue that a device may have has a role, whose answer fits into it. */
 static void types_roles(struct kunit *test)
 {
@@ -381,6 +391,7 @@ static void types_fit_net_hidden(struct kunit *test)
 static struct kunit_case types_cases[] = {
 	KUNIT_CASE(types_found),
 	KUNIT_CASE(types_complete),
+	KUNIT_CASE(types_bluetooth),
 	KUNIT_CASE(types_roles),
 	KUNIT_CASE(types_ring_max),
 	KUNIT_CASE(types_fit_random),
