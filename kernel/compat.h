@@ -39,6 +39,9 @@
 /* The driver of Bluetooth devices frees the buffers that the device has when it is closed. */
 #define VLB_BT_CLOSE_FREES	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 2, 0))
 
+/* What waits in a vsock connection is bounded by its bytes, not by its packets. */
+#define VLB_VSOCK_BYTES_ALONE	(LINUX_VERSION_CODE < KERNEL_VERSION(6, 12, 0))
+
 static inline void vlb_eventfd_signal(struct eventfd_ctx *ctx)
 {
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 8, 0)

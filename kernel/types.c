@@ -22,6 +22,7 @@
 #include <linux/virtio_ring.h>
 #include <linux/virtio_scsi.h>
 #include <linux/virtio_snd.h>
+#include <uapi/linux/virtio_vsock.h>
 #include <linux/virtio_loopback.h>
 
 #include "compat.h"
@@ -317,9 +318,30 @@ static const struct vlb_role *input_roles(ROLE_ARGS)
 	return index ? &tx_role : &event_role;
 }
 
+/*
+ * Older kernels join short packets, down to those of no bytes, with what waits in the connection, but
+ * keep one apart that is the end of a message: without a bound when it has no bytes. They take each
+ * packet's word for that, also where there are no messages.
+ */
+static bool vsock_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
+		       u32 total)
+{
+	const struct virtio_vsock_hdr *hdr = (const void *)piece;
+
+	return len < sizeof(*hdr) || le16_to_cpu(hdr->op) != VIRTIO_VSOCK_OP_RW || !hdr->flags;
+}
+
+static const struct vlb_role vsock_rx_role = {
+	.flags = VLB_ROLE_RX | VLB_ROLE_LEN, .seen = VLB_VSOCK_BYTES_ALONE ? vsock_seen : NULL,
+};
+
 static const struct vlb_role *vsock_roles(ROLE_ARGS)
 {
-	return index == 1 ? &tx_role : &rx_role;
+	switch (index) {
+	case 0: return &vsock_rx_role;
+	case 1: return &tx_role;
+	default: return &rx_role;
+	}
 }
 
 /* VIRTIO_SND_S_IO_ERR as le32: first word of an answer, first of the two words of a transfer. */
@@ -640,6 +662,13 @@ static void scsi_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 	put_unaligned_le32(max_t(u32, sectors, PAGE_SIZE / SECTOR_SIZE), max_sectors);
 }
 
+/* Where the ends of messages are dangerous there are streams only, see vsock_seen(). */
+static void vsock_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
+{
+	if (VLB_VSOCK_BYTES_ALONE)
+		*features &= ~BIT_ULL(VIRTIO_VSOCK_F_SEQPACKET);
+}
+
 /*
  * The driver trusts the answers about control elements (mixers): how many values each has, and
  * how many names they have. Without the feature it does not ask.
@@ -775,7 +804,7 @@ static const struct vlb_type types[] = {
 	{ 17, "rtc", VLB_CLASS_TRUSTED, false, SZ_256K, SZ_128K, NULL, rtc_roles, NULL },
 	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles,
 	  input_fit },
-	{ 19, "vsock", VLB_CLASS_TRUSTED, false, SZ_8M, SZ_4M, NULL, vsock_roles, NULL },
+	{ 19, "vsock", VLB_CLASS_TRUSTED, false, SZ_8M, SZ_4M, NULL, vsock_roles, vsock_fit },
 	{ 23, "iommu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 24, "mem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 25, "sound", VLB_CLASS_TRUSTED, false, SZ_4M, SZ_1M, NULL, sound_roles,

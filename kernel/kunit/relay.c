@@ -7,6 +7,7 @@
 #include <linux/virtio_blk.h>
 #include <linux/virtio_gpio.h>
 #include <linux/virtio_scsi.h>
+#include <uapi/linux/virtio_vsock.h>
 
 #include "fake.h"
 
@@ -963,6 +964,37 @@ static void relay_gpio_names(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, in[1], 1);
 }
 
+/* The end of a message reaches a driver that counts packets; others have streams only. */
+static void relay_vsock_message(struct kunit *test)
+{
+	const u64 messages = BIT_ULL(VIRTIO_VSOCK_F_SEQPACKET);
+	struct fake *f = fake_queue(test, "vsock");
+	struct virtio_vsock_hdr *hdr = fake_alloc(f, SZ_4K, 0x77), *sent;
+	struct fake_buf buf = { hdr, SZ_4K, true };
+	u64 features = messages;
+	unsigned int i;
+
+	f->vlb->type->fit(NULL, NULL, 0, &features);
+	KUNIT_EXPECT_EQ(test, features, VLB_VSOCK_BYTES_ALONE ? 0 : messages);
+	fake_attach(f, PAGES, true);
+	for (i = 0; i < 3; i++) {
+		u16 head = fake_add(f, &buf, 1), op = i ? VIRTIO_VSOCK_OP_RW : VIRTIO_VSOCK_OP_SHUTDOWN;
+		u16 id;
+
+		submit(f);
+		id = expect_taken(f);
+		sent = fake_data(f, fake_desc(f, id, 0));
+		*sent = (struct virtio_vsock_hdr){
+			.op = cpu_to_le16(op), .flags = cpu_to_le32(i < 2 ? VIRTIO_VSOCK_SEQ_EOM : 0),
+		};
+		fake_finish(f, id, sizeof(*sent));
+		finish_all(f);
+		expect_done(f, head, sizeof(*sent));
+		KUNIT_EXPECT_EQ(test, le16_to_cpu(hdr->op),
+				i == 1 && VLB_VSOCK_BYTES_ALONE ? 0 : op);
+	}
+}
+
 /* Whatever the back-end writes into its half of the pool: no access goes astray. */
 static void relay_random_back_end(struct kunit *test)
 {
@@ -1030,6 +1062,7 @@ static struct kunit_case relay_cases[] = {
 	KUNIT_CASE(relay_watched),
 	KUNIT_CASE(relay_watched_alone),
 	KUNIT_CASE(relay_gpio_names),
+	KUNIT_CASE(relay_vsock_message),
 	KUNIT_CASE(relay_random_back_end),
 	{ }
 };
