@@ -137,9 +137,9 @@ static unsigned int console_queue(u32 port)
 }
 
 /*
- * The driver adds a port, and says at the end that it is ready, or that it could not. Until then nothing
- * more is said about adding and removing it: a removal right behind would be news to the driver only when
- * what it says here is taken for the last word.
+ * The driver adds a port, and says at the end that it is ready, or that it could not. Until then it is told
+ * nothing more about adding or removing this port: with a removal on its way already, "ready" would not be
+ * true any more when it is heard here.
  */
 static bool console_early(const unsigned long *facts, const u8 *piece, u32 len)
 {
