@@ -198,9 +198,9 @@ static void types_fit_blk(struct kunit *test)
 		KUNIT_EXPECT_LT(test, config.physical_block_exp, 31);
 		KUNIT_EXPECT_LE(test, config.wce, 1);
 		granularity = le32_to_cpu((__force __le32)config.discard_sector_alignment);
-		KUNIT_EXPECT_NE(test, granularity << SECTOR_SHIFT, 0);
+		KUNIT_EXPECT_LE(test, granularity, U32_MAX >> SECTOR_SHIFT);
 		granularity = le32_to_cpu((__force __le32)config.secure_erase_sector_alignment);
-		KUNIT_EXPECT_NE(test, granularity << SECTOR_SHIFT, 0);
+		KUNIT_EXPECT_LE(test, granularity, U32_MAX >> SECTOR_SHIFT);
 		KUNIT_EXPECT_EQ(test, !!(features & BIT_ULL(VIRTIO_BLK_F_SECURE_ERASE)),
 				!VLB_BLK_ERASE_MISCOUNTS);
 		KUNIT_EXPECT_TRUE(test, features & BIT_ULL(VIRTIO_BLK_F_SEG_MAX));
