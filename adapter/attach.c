@@ -68,6 +68,9 @@ static const struct option long_options[] = {
 	{0},
 };
 
+/* What the module takes at most (VLB_IOC_CREATE). */
+#define TIMEOUT_MAX_MS	(3600 * 1000)
+
 /* The parsers return NULL, or what the option wants instead. */
 static const char *parse_seconds(const char *value, int *ret_ms)
 {
@@ -226,7 +229,9 @@ static const char *take_option(int c, const char *value, struct attach_options *
 		return parse_policy(value, &options->policy);
 	case OPT_TIMEOUT:
 		wants = parse_seconds(value, &options->timeout_ms);
-		return !wants && !options->timeout_ms ? "at least one second" : wants;
+		if (!wants && (!options->timeout_ms || options->timeout_ms > TIMEOUT_MAX_MS))
+			wants = "1 to 3600 seconds";
+		return wants;
 	case OPT_DEVICE_TIMEOUT:
 		return parse_seconds(value, &options->device_timeout_ms);
 	case OPT_WAIT_SOCKET:

@@ -149,6 +149,7 @@ static void test_wrong(void **state)
 	assert_int_equal(PARSE(&options, "--pool", "64Q", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--pool", "9999999T", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--timeout", "0", "blk", "x"), EXIT_USAGE);
+	assert_int_equal(PARSE(&options, "--timeout", "3601", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--on-disconnect", "never", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--call", "irq", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--kick", "pipe", "blk", "x"), EXIT_USAGE);
