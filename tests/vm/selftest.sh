@@ -37,13 +37,17 @@ vm_run() {
 mkdir "$work/vmbreak"
 echo 'obj-m := vmbreak.o' >"$work/vmbreak/Kbuild"
 cat >"$work/vmbreak/vmbreak.c" <<'EOF'
+#include <linux/irqflags.h>
 #include <linux/module.h>
+#include <linux/processor.h>
 static bool warn;
 module_param(warn, bool, 0444);
 static bool oops;
 module_param(oops, bool, 0444);
 static bool trap;
 module_param(trap, bool, 0444);
+static bool spin;
+module_param(spin, bool, 0444);
 static int __init vmbreak_init(void)
 {
 	int *volatile nowhere = NULL;
@@ -53,6 +57,11 @@ static int __init vmbreak_init(void)
 		*nowhere = 1;
 	if (trap)
 		asm volatile("int3");
+	if (spin) {
+		local_irq_disable();
+		for (;;)
+			cpu_relax();
+	}
 	return 0;
 }
 static void __exit vmbreak_exit(void)
@@ -64,7 +73,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..20
+echo 1..21
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -176,6 +185,12 @@ result "a panic ends the run at once and is shown"
 vm_run --timeout 3 -- sh -c 'echo begin; exec sleep 12345'
 [[ $status == 124 && $(<"$work/out") == begin ]] && grep -q 'sleep 12345' "$work/err"
 result "a command that takes too long, with the processes at that time"
+
+vm_run --cpus 1 --silence 20 --timeout 300 --module-from "$work/vmbreak" -- \
+	sh -c 'echo begin; modprobe vmbreak spin=1'
+[[ $status == 124 && $(<"$work/out") == begin ]] && grep -q 'no output for 20 s' "$work/err" &&
+	grep -q 'RIP: .*vmbreak_init' "$work/err"
+result "a machine that stands still, with where it is"
 
 vm_run --counted -- sh -c 'nproc; exit 3'
 [[ $status == 3 && $(<"$work/out") == 1 ]]

@@ -140,6 +140,9 @@ qemu_command() {
 	machine=("${qemu[@]}" -machine q35 -m "$opt_mem" -nodefaults -no-user-config
 		-display none -no-reboot)
 	kernel_args="console=ttyS0 loglevel=7 log_buf_len=4M printk.devkmsg=on panic=-1 nokaslr random.trust_cpu=on"
+	# See ask_where().
+	machine+=(-chardev "pipe,id=monitor,path=$RUN/monitor" -mon chardev=monitor)
+	kernel_args+=" unknown_nmi_panic panic_print=64"
 	if [[ $opt_counted ]]; then
 		machine+=(-accel "tcg,thread=single,tb-size=512" -icount "shift=0,sleep=off" -smp 1 -cpu Nehalem)
 	elif [[ $opt_accel == kvm ]]; then
@@ -188,6 +191,7 @@ prepare_run() {
 	trap 'exit 130' INT
 	trap 'exit 143' TERM HUP
 	mkdir "$RUN/ctl"
+	mkfifo "$RUN/monitor.in" "$RUN/monitor.out"
 	# A copy, because another run may build the module anew meanwhile.
 	# The install user land starts without it, unless it is asked for.
 	[[ $opt_root != install || $opt_module ]] || built=""
@@ -215,13 +219,27 @@ cleanup_run() {
 	[[ $RUN ]] && rm -rf "$RUN"
 }
 
+# A guest that says nothing any more: where are its CPUs? An NMI reaches them also with interrupts off; the
+# kernel panics, and prints where each was.
+ask_where() {
+	local i
+
+	[[ -p $RUN/monitor.in ]] || return 0
+	echo nmi >"$RUN/monitor.in"
+	for ((i = 0; i < 100; i++)); do
+		kill -0 "$MACHINE_PID" 2>/dev/null || return 0
+		sleep 0.1
+	done
+}
+
 # Waits for QEMU; 1 if its time is over first.
 wait_for_guest() {
 	local started=$SECONDS limit=$((SECONDS + BOOT_LIMIT)) command_seen="" end_seen=""
+	local said=0 said_at=$SECONDS looked=0 size
 
 	while kill -0 "$MACHINE_PID" 2>/dev/null; do
 		if [[ ! $command_seen && -e $RUN/ctl/started ]]; then
-			command_seen=1
+			command_seen=1 said_at=$SECONDS
 			limit=$((SECONDS + opt_timeout + GRACE))
 			[[ ! $opt_verbose ]] || say "command started after $((SECONDS - started)) s"
 		fi
@@ -229,6 +247,12 @@ wait_for_guest() {
 		if [[ $opt_kernel == uml && ! $end_seen && -e $RUN/ctl/status ]]; then
 			end_seen=1
 			limit=$((SECONDS + GRACE))
+		fi
+		if [[ $opt_silence && $command_seen ]] && ((SECONDS != looked)); then
+			looked=$SECONDS
+			size=$(stat -c %s "$RUN/ctl/stdout")
+			((size == said)) || { said=$size && said_at=$SECONDS; }
+			((SECONDS < said_at + opt_silence)) || { silent=1 && return 1; }
 		fi
 		((SECONDS < limit)) || return 1
 		sleep 0.05
@@ -300,6 +324,7 @@ run_guest() {
 	TAIL_PIDS+=("$!")
 
 	wait_for_guest || in_time=1
+	((in_time == 0)) || ask_where
 	((in_time == 0)) || kill -9 "$MACHINE_PID" 2>/dev/null
 	wait "$MACHINE_PID" 2>/dev/null || true
 	for pid in "${TAIL_PIDS[@]}"; do
@@ -318,7 +343,7 @@ emulator_failed() {
 }
 
 run_command() {
-	local in_time tries=$BOOT_TRIES status
+	local in_time tries=$BOOT_TRIES status silent=""
 	local -a machine qemu=(qemu-system-x86_64)
 
 	prepare_run
@@ -346,7 +371,9 @@ run_command() {
 	}
 	if [[ -e $RUN/ctl/timeout || (! $in_time && ! -e $RUN/ctl/status) ]]; then
 		print_tail 60
-		if [[ -e $RUN/ctl/started ]]; then
+		if [[ $silent ]]; then
+			say "no output for $opt_silence s"
+		elif [[ -e $RUN/ctl/started ]]; then
 			say "no end after $opt_timeout s"
 		else
 			say "no end of the boot after $BOOT_LIMIT s"
