@@ -136,6 +136,19 @@ static unsigned int console_queue(u32 port)
 	return port ? 2 * port + 2 : 0;
 }
 
+/* A message of a control queue. False: that is too short for any. */
+static bool console_parse(const u8 *piece, u32 len, u32 *ret_id, u16 *ret_event, bool *ret_value)
+{
+	const struct virtio_console_control *msg = (const void *)piece;
+
+	if (len < sizeof(*msg))
+		return false;
+	*ret_id = le32_to_cpu((__force __le32)msg->id);
+	*ret_event = le16_to_cpu((__force __le16)msg->event);
+	*ret_value = msg->value;
+	return true;
+}
+
 /*
  * The driver adds a port, and says at the end that it is ready, or that it could not. Until then it is told
  * nothing more about adding or removing this port: with a removal on its way already, "ready" would not be
@@ -143,13 +156,13 @@ static unsigned int console_queue(u32 port)
  */
 static bool console_early(const unsigned long *facts, const u8 *piece, u32 len)
 {
-	const struct virtio_console_control *msg = (const void *)piece;
+	bool value;
+	u16 event;
 	u32 id;
 
-	if (len < sizeof(*msg))
+	if (!console_parse(piece, len, &id, &event, &value))
 		return false;
-	id = le32_to_cpu((__force __le32)msg->id);
-	switch (le16_to_cpu((__force __le16)msg->event)) {
+	switch (event) {
 	case VIRTIO_CONSOLE_PORT_ADD:
 	case VIRTIO_CONSOLE_PORT_REMOVE:
 		return id < CONSOLE_PORTS && test_bit(CONSOLE_NOTE_ASKED + id, facts);
@@ -166,13 +179,13 @@ static bool console_early(const unsigned long *facts, const u8 *piece, u32 len)
 static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len,
 			 u32 total)
 {
-	const struct virtio_console_control *msg = (const void *)piece;
+	bool value;
+	u16 event;
 	u32 id;
 
-	if (len < sizeof(*msg))
+	if (!console_parse(piece, len, &id, &event, &value))
 		return false;
-	id = le32_to_cpu((__force __le32)msg->id);
-	switch (le16_to_cpu((__force __le16)msg->event)) {
+	switch (event) {
 	case VIRTIO_CONSOLE_PORT_ADD:
 		/* One that it cannot have is not answered, and logged each time. */
 		if (!vlb_queue_in_use(vlb, console_queue(id)))
@@ -180,15 +193,15 @@ static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 
 		set_bit(CONSOLE_NOTE_ASKED + id, facts);
 		return true;
 	case VIRTIO_CONSOLE_CONSOLE_PORT:
-		if (msg->value)
+		if (value)
 			vlb_queue_change_role(vlb, console_queue(id) + 1,
 					     &port_console_tx_role);
 		return true;
 	case VIRTIO_CONSOLE_RESIZE:
-		return len >= sizeof(*msg) + 2 * sizeof(__le16);
+		return len >= sizeof(struct virtio_console_control) + 2 * sizeof(__le16);
 	case VIRTIO_CONSOLE_PORT_OPEN:
 		/* Readers take "closed" for the end when they find no bytes before it. */
-		if (!msg->value)
+		if (!value)
 			vlb_queue_catch_up(vlb, console_queue(id));
 		return true;
 	case VIRTIO_CONSOLE_PORT_REMOVE:
@@ -209,14 +222,14 @@ static const struct vlb_role control_rx_role = {
 /* The driver says that it is ready, and which ports are open, to the first back-end alone. */
 static int console_said(struct vlb_device *vlb, unsigned long *facts, const u8 *piece, u32 len)
 {
-	const struct virtio_console_control *msg = (const void *)piece;
 	int fact = -1;
+	bool value;
+	u16 event;
 	u32 id;
 
-	if (len < sizeof(*msg))
+	if (!console_parse(piece, len, &id, &event, &value))
 		return -1;
-	id = le32_to_cpu((__force __le32)msg->id);
-	switch (le16_to_cpu((__force __le16)msg->event)) {
+	switch (event) {
 	case VIRTIO_CONSOLE_DEVICE_READY:
 		fact = CONSOLE_FACT_READY;
 		break;
@@ -227,7 +240,7 @@ static int console_said(struct vlb_device *vlb, unsigned long *facts, const u8 *
 	case VIRTIO_CONSOLE_PORT_READY:
 		if (id >= CONSOLE_PORTS)
 			break;
-		if (msg->value) {
+		if (value) {
 			set_bit(CONSOLE_NOTE_KNOWN + id, facts);
 			vlb_queues_call(vlb, console_queue(id), 2);
 		}
@@ -238,7 +251,7 @@ static int console_said(struct vlb_device *vlb, unsigned long *facts, const u8 *
 		break;
 	}
 	if (fact >= 0)
-		assign_bit(fact, facts, !!msg->value);
+		assign_bit(fact, facts, value);
 	return fact;
 }
 
