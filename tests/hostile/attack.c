@@ -540,6 +540,26 @@ static bool answer(struct ctl_session *session, unsigned int queue, const void *
 	return write((int)q->out_call, &one, sizeof(one)) == sizeof(one);
 }
 
+/* A device that is started with a session; 0 or -errno. */
+static int start_served(int fd, uint32_t type, const char *name, uint32_t nqueues, uint64_t features,
+			const void *config, uint32_t config_len, struct ctl_session *session)
+{
+	struct vlb_event event = {0};
+	uint64_t pool_len;
+	int r;
+
+	r = create(fd, type, name, nqueues, features, config, config_len, 3000, &pool_len);
+	if (!r)
+		r = ctl_simple(fd, VLB_IOC_REGISTER);
+	if (!r)
+		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
+	if (!r)
+		r = ctl_session(fd, event.epoch, nqueues, pool_len, 0, session);
+	if (!r)
+		r = ctl_start(fd, event.epoch);
+	return r;
+}
+
 /*
  * Packets that fill each receive buffer to its last byte, and are said to be longer. A driver that makes
  * buffers for the largest packets in pages of their own has one page more there than a packet may have.
@@ -551,21 +571,10 @@ static int net_receive(void)
 				  1ULL << VIRTIO_NET_F_GUEST_TSO4 | 1ULL << VIRTIO_NET_F_GUEST_TSO6;
 	const struct virtio_net_hdr_v1 header = {0};
 	static struct ctl_session session;
-	struct vlb_event event = {0};
-	uint64_t pool_len;
 	int fd = ctl_open(), r;
 	bool ok = true;
 
-	r = create(fd, VIRTIO_ID_NET, "large", 2, features, &config, sizeof(config), 3000,
-		   &pool_len);
-	if (!r)
-		r = ctl_simple(fd, VLB_IOC_REGISTER);
-	if (!r)
-		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
-	if (!r)
-		r = ctl_session(fd, event.epoch, 2, pool_len, 0, &session);
-	if (!r)
-		r = ctl_start(fd, event.epoch);
+	r = start_served(fd, VIRTIO_ID_NET, "large", 2, features, &config, sizeof(config), &session);
 	if (r)
 		return failed("starting a network device", r);
 	if (system("ip link set dev $(ls /sys/class/virtio-loopback/large/virtio*/net) up") != 0)
@@ -590,21 +599,11 @@ static int console_control(void)
 				   VIRTIO_CONSOLE_PORT_OPEN, VIRTIO_CONSOLE_CONSOLE_PORT};
 	struct virtio_console_control msg = {.event = VIRTIO_CONSOLE_PORT_ADD, .value = 1};
 	static struct ctl_session session;
-	struct vlb_event event = {0};
-	uint64_t pool_len;
 	int fd = ctl_open(), r;
 	bool ok;
 
-	r = create(fd, VIRTIO_ID_CONSOLE, "ports", 6, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT, &config,
-		   sizeof(config), 2000, &pool_len);
-	if (!r)
-		r = ctl_simple(fd, VLB_IOC_REGISTER);
-	if (!r)
-		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
-	if (!r)
-		r = ctl_session(fd, event.epoch, 6, pool_len, 0, &session);
-	if (!r)
-		r = ctl_start(fd, event.epoch);
+	r = start_served(fd, VIRTIO_ID_CONSOLE, "ports", 6, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT,
+			 &config, sizeof(config), &session);
 	if (r)
 		return failed("starting a console", r);
 	ok = answer(&session, 2, &msg, sizeof(msg), sizeof(msg));
@@ -664,22 +663,12 @@ static int console_ports(void)
 	const struct virtio_console_config config = {.max_nr_ports = 2};
 	struct virtio_console_control msg = {.id = 1, .value = 1};
 	static struct ctl_session session;
-	struct vlb_event event = {0};
-	uint64_t pool_len;
 	int fd = ctl_open(), r;
 	pthread_t thread;
 	bool ok = true;
 
-	r = create(fd, VIRTIO_ID_CONSOLE, "plugs", 6, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT, &config,
-		   sizeof(config), 2000, &pool_len);
-	if (!r)
-		r = ctl_simple(fd, VLB_IOC_REGISTER);
-	if (!r)
-		r = ctl_event(fd, VLB_EVENT_DRIVER_OK, LONG_MS, &event);
-	if (!r)
-		r = ctl_session(fd, event.epoch, 6, pool_len, 0, &session);
-	if (!r)
-		r = ctl_start(fd, event.epoch);
+	r = start_served(fd, VIRTIO_ID_CONSOLE, "plugs", 6, 1ULL << VIRTIO_CONSOLE_F_MULTIPORT,
+			 &config, sizeof(config), &session);
 	if (r)
 		return failed("starting a console", r);
 	pthread_create(&thread, NULL, give_back, &session);
