@@ -225,7 +225,8 @@ ask_where() {
 	local i
 
 	[[ -p $RUN/monitor.in ]] || return 0
-	echo nmi >"$RUN/monitor.in"
+	# For both: to open it for writing alone would wait for a reader, which may just have died.
+	echo nmi 1<>"$RUN/monitor.in"
 	for ((i = 0; i < 100; i++)); do
 		kill -0 "$MACHINE_PID" 2>/dev/null || return 0
 		sleep 0.1
