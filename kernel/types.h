@@ -148,6 +148,9 @@ struct vlb_limits {
 	u16 nqueues;
 };
 
+/* console.c */
+const struct vlb_role *vlb_console_roles(unsigned int index, unsigned int nvqs, u64 features);
+
 /* config.c */
 void vlb_config_read(struct vlb_device *vlb, unsigned int offset, void *buf, unsigned int len);
 
