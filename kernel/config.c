@@ -4,6 +4,7 @@
  * type's row names: user space forwards them, and the driver waits for the answer, with a bound,
  * where it reads the result back.
  */
+#include <linux/jiffies.h>
 #include <linux/slab.h>
 #include <linux/virtio_config.h>
 
@@ -19,6 +20,9 @@
 			 BIT_ULL(30))
 #define DRIVER_BITS	(BIT_ULL(VIRTIO_F_VERSION_1) | BIT_ULL(VIRTIO_RING_F_INDIRECT_DESC) | \
 			 BIT_ULL(VIRTIO_RING_F_EVENT_IDX))
+
+/* Between two notifications of the driver. */
+#define NOTIFY_INTERVAL_MS	250
 
 /* The driver sees what the pool can hold; called before it does, or with config_lock held. */
 static u64 clamp_config(struct vlb_device *vlb, u64 features)
@@ -234,6 +238,39 @@ int vlb_config_replace(struct vlb_device *vlb, u32 offset, u32 len, const u8 *da
 	replace(vlb, offset, len, data);
 	spin_unlock_irq(&vlb->config_lock);
 	return 0;
+}
+
+/**
+ * vlb_config_notify - tell the driver that the config space is another one
+ * @vlb: the device
+ *
+ * Drivers log what is new. Who changes it all the time is heard now and then, the last change always.
+ */
+void vlb_config_notify(struct vlb_device *vlb)
+{
+	const u64 now = get_jiffies_64();
+
+	mutex_lock(&vlb->lock);
+	if (vlb->state != VLB_STATE_REMOVED)
+		queue_delayed_work(vlb_wq, &vlb->notify_work,
+				   now < vlb->notify_next ? vlb->notify_next - now : 0);
+	mutex_unlock(&vlb->lock);
+}
+
+/**
+ * vlb_config_notify_fn - the same from a context of its own
+ * @work: the device's notify_work
+ */
+void vlb_config_notify_fn(struct work_struct *work)
+{
+	struct vlb_device *vlb = container_of(work, struct vlb_device, notify_work.work);
+
+	mutex_lock(&vlb->lock);
+	vlb->notify_next = get_jiffies_64() + msecs_to_jiffies(NOTIFY_INTERVAL_MS);
+	/* A driver that is still looking at the device is told when it has done so. */
+	if (vlb->status & VIRTIO_CONFIG_S_DRIVER)
+		virtio_config_changed(&vlb->vdev);
+	mutex_unlock(&vlb->lock);
 }
 
 /**

@@ -377,14 +377,9 @@ static int ioc_config(struct vlb_file *vf, union vlb_args *args)
 		return PTR_ERR(data);
 	err = vlb_config_replace(vlb, c->offset, c->len, data);
 	kfree(data);
-	if (err || !(c->flags & VLB_CONFIG_NOTIFY))
-		return err;
-	mutex_lock(&vlb->lock);
-	/* A driver that is still looking at the device is told when it has done so. */
-	if (vlb->status & VIRTIO_CONFIG_S_DRIVER)
-		virtio_config_changed(&vlb->vdev);
-	mutex_unlock(&vlb->lock);
-	return 0;
+	if (!err && c->flags & VLB_CONFIG_NOTIFY)
+		vlb_config_notify(vlb);
+	return err;
 }
 
 static int ioc_answer(struct vlb_file *vf, union vlb_args *args)

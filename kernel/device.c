@@ -177,6 +177,7 @@ static void remove_fn(struct work_struct *work)
 	set_state(vlb, VLB_STATE_REMOVED);
 	mutex_unlock(&vlb->lock);
 	cancel_work_sync(&vlb->break_work);
+	cancel_delayed_work_sync(&vlb->notify_work);
 
 	vlb_stats_del(vlb);
 	device_del(&vlb->dev);
@@ -244,6 +245,7 @@ static struct vlb_device *device_alloc(const struct vlb_create *args, const stru
 	INIT_WORK(&vlb->break_work, break_fn);
 	INIT_DELAYED_WORK(&vlb->bound_work, bound_fn);
 	INIT_DELAYED_WORK(&vlb->probed_work, vlb_probed_fn);
+	INIT_DELAYED_WORK(&vlb->notify_work, vlb_config_notify_fn);
 	init_completion(&vlb->removed);
 	vlb_events_init(vlb);
 	for (i = 0; i < vlb->nqueues; i++)

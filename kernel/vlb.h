@@ -383,6 +383,8 @@ struct vlb_config_write {
  * @probed_work: waits for the end of the driver's probe
  * @removed: completed when the device is gone
  * @config_lock, @config, @config_len, @generation: the config space that the driver sees
+ * @notify_work: tells the driver that it changed
+ * @notify_next: not before this moment; 64 bits of jiffies, with @lock
  * @config_mutex: one config write at a time
  * @config_write: it
  * @event_lock, @events, @event_wait: pending events, a bit each
@@ -437,6 +439,8 @@ struct vlb_device {
 	u8 *config;
 	u32 config_len;
 	u32 generation;
+	struct delayed_work notify_work;
+	u64 notify_next;
 	struct mutex config_mutex;
 	struct vlb_config_write config_write;
 	u64 config_id;
@@ -503,6 +507,8 @@ u32 vlb_config_generation(struct virtio_device *vdev);
 int vlb_config_replace(struct vlb_device *vlb, u32 offset, u32 len, const u8 *data);
 int vlb_config_answer(struct vlb_device *vlb, u64 id, int error, u32 offset, u32 len,
 		      const u8 *data);
+void vlb_config_notify(struct vlb_device *vlb);
+void vlb_config_notify_fn(struct work_struct *work);
 bool vlb_config_take(struct vlb_device *vlb, struct vlb_event *event);
 void vlb_config_abort(struct vlb_device *vlb);
 

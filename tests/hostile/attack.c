@@ -320,6 +320,7 @@ static const struct {
 	{"many-silent", many_silent},
 	{"blk-cache", blk_cache},
 	{"config-huge", config_huge},
+	{"config-log", config_log},
 	{"config-short", config_short},
 	{"console-control", console_control},
 	{"console-ports", console_ports},

@@ -36,6 +36,7 @@ int bury(int fd);
 /* attack_config.c: by what a device says that it is */
 int blk_cache(void);
 int config_huge(void);
+int config_log(void);
 int config_short(void);
 int console_resize(void);
 int input_silent(void);

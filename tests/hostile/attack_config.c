@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Attacks on drivers by a device's features and config space. */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/virtio_blk.h>
 #include <linux/virtio_console.h>
 #include <linux/virtio_ids.h>
@@ -10,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "attack.h"
@@ -257,4 +259,71 @@ int config_short(void)
 		}
 	}
 	return 0;
+}
+
+/* Lines of the kernel's log that have come since @log was opened, and have @word in them. */
+static int count_lines(int log, const char *word)
+{
+	char line[1024];
+	int found = 0;
+	ssize_t n;
+
+	/* EPIPE: some were lost, which this log is too long for. */
+	while ((n = read(log, line, sizeof(line) - 1)) > 0 || (n < 0 && errno == EPIPE)) {
+		line[n > 0 ? n : 0] = 0;
+		found += strstr(line, word) != NULL;
+	}
+	return found;
+}
+
+/*
+ * A disk that changes its size all the time: its driver writes a line to the log for each change
+ * that it hears of.
+ */
+int config_log(void)
+{
+	struct virtio_blk_config config = {.capacity = 2048};
+	const struct vlb_config change = {
+		.size = sizeof(change),
+		.flags = VLB_CONFIG_NOTIFY,
+		.len = sizeof(config),
+		.data = (uintptr_t)&config,
+	};
+	const int log = open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct timespec from, to;
+	struct vlb_status status;
+	char command[200];
+	int fd = ctl_open(), r, lines, most;
+
+	if (log < 0 || lseek(log, 0, SEEK_END) < 0)
+		return failed("opening the kernel's log", -errno);
+	r = start_unserved(fd, VIRTIO_ID_BLOCK, "log", 1, 0, &config, sizeof(config), &status);
+	if (r)
+		return failed("making a disk", r);
+	clock_gettime(CLOCK_MONOTONIC, &from);
+	for (int i = 0; i < 1000; i++) {
+		config.capacity = i % 2 ? 2048 : 4096;
+		if (ioctl(fd, VLB_IOC_CONFIG, &change) < 0)
+			return failed("changing the size", -errno);
+		/* For the driver, which tells of changes that it sees. */
+		usleep(1000);
+	}
+	/* However little the driver is told, it hears of the last one. */
+	config.capacity = 6144;
+	if (ioctl(fd, VLB_IOC_CONFIG, &change) < 0)
+		return failed("changing the size", -errno);
+	snprintf(
+		command, sizeof(command),
+		"timeout 60 sh -c 'until grep -qx 6144 /sys/bus/virtio/devices/%.31s/block/*/size; "
+		"do sleep 0.1; done'",
+		status.out_virtio);
+	if (system(command))
+		return failed("waiting for the last size", -ETIMEDOUT);
+	clock_gettime(CLOCK_MONOTONIC, &to);
+	lines = count_lines(log, "new size");
+	most = (int)(to.tv_sec - from.tv_sec + 1) * 4 + 1;
+	fprintf(stderr, "attack: 1001 changes, %d lines, at most %d\n", lines, most);
+	if (lines < 1 || lines > most)
+		return failed("counting lines of the log", -ERANGE);
+	return bury(fd) ? failed("removing it", -ETIMEDOUT) : 0;
 }

@@ -24,7 +24,7 @@ CASES=(honest
 	attack-status-removed attack-create-detach attack-removed-threads attack-storm
 	attack-input-silent attack-console-resize attack-many-silent attack-net-control attack-config-huge
 	attack-console-control attack-console-ports attack-net-receive attack-net-announce attack-net-hidden
-	attack-blk-cache attack-config-short attack-net-announce-cut)
+	attack-blk-cache attack-config-log attack-config-short attack-net-announce-cut)
 
 if [[ ${LIST:-} ]]; then
 	printf '%s\n' "${CASES[@]}"
@@ -514,6 +514,7 @@ case_attack-net-receive() { attack_ net-receive; }
 case_attack-net-announce() { attack_ net-announce; }
 case_attack-net-hidden() { attack_ net-hidden; }
 case_attack-blk-cache() { attack_ blk-cache; }
+case_attack-config-log() { attack_ config-log; }
 case_attack-config-short() { attack_ config-short; }
 case_attack-net-announce-cut() { attack_ net-announce-cut; }
 

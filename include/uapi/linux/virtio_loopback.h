@@ -266,7 +266,8 @@ struct vlb_start {
 
 /*
  * VLB_IOC_CONFIG: replace bytes of the config space. The driver gets a config change
- * interrupt if @flags has VLB_CONFIG_NOTIFY. The config space of a GPIO device stays as it was made.
+ * interrupt if @flags has VLB_CONFIG_NOTIFY: at once, or within 250 ms of the one before, since
+ * drivers log what they find. The config space of a GPIO device stays as it was made.
  *
  * VLB_IOC_ANSWER: the answer to VLB_EVENT_CONFIG_WRITE. The bytes replace the config
  * space before the driver goes on. Where a config space answers questions (input), the driver
