@@ -38,16 +38,14 @@ static void say(struct fake *f, u32 id, u16 event, u16 value)
 {
 	struct virtio_console_control *msg = fake_alloc(f, sizeof(*msg), 0);
 	struct fake_buf buf = { msg, sizeof(*msg), false };
-	u16 head, done;
-	u32 len;
+	u16 head;
 
 	msg->id = (__force __virtio32)cpu_to_le32(id);
 	msg->event = (__force __virtio16)cpu_to_le16(event);
 	msg->value = (__force __virtio16)cpu_to_le16(value);
 	head = fake_add(f, &buf, 1);
 	vlb_queue_submit(f->q, SIZE_MAX);
-	KUNIT_ASSERT_TRUE(f->test, fake_done(f, &done, &len));
-	KUNIT_EXPECT_EQ(f->test, done, head);
+	fake_expect_done(f, head, 0);
 }
 
 static void say_open(struct fake *f, u32 port, bool open)
@@ -76,7 +74,7 @@ static void listen(struct fake *f, struct told *told)
 			break;
 		}
 		fake_finish(f, id, 0);
-		vlb_complete(f->q, UINT_MAX);
+		fake_complete(f);
 		/* As vlb_queue_complete() does it. */
 		if (f->q->stalled)
 			vlb_queue_submit(f->q, SIZE_MAX);
@@ -172,7 +170,7 @@ static int hear(struct fake *f, const struct virtio_console_control *msgs)
 	u16 head;
 	u32 len;
 
-	vlb_complete(f->q, UINT_MAX);
+	fake_complete(f);
 	if (!fake_done(f, &head, &len))
 		return -1;
 	KUNIT_EXPECT_EQ(f->test, len, sizeof(*msgs));

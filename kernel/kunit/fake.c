@@ -225,6 +225,22 @@ u16 fake_add_indirect(struct fake *f, const struct fake_buf *bufs, unsigned int 
 	return head;
 }
 
+void fake_add_disk_request(struct fake *f, struct fake_disk_request *r, bool write)
+{
+	struct fake_buf bufs[4];
+	unsigned int i;
+
+	r->header = fake_alloc(f, 16, 0x11);
+	r->data[0] = fake_alloc(f, PAGE_SIZE, 0x22);
+	r->data[1] = fake_alloc(f, PAGE_SIZE, 0x33);
+	r->status = fake_alloc(f, 1, 0x77);
+	bufs[0] = (struct fake_buf){ r->header, 16, false };
+	for (i = 0; i < 2; i++)
+		bufs[1 + i] = (struct fake_buf){ r->data[i], PAGE_SIZE, !write };
+	bufs[3] = (struct fake_buf){ r->status, 1, true };
+	r->head = fake_add(f, bufs, ARRAY_SIZE(bufs));
+}
+
 /* A request that the driver has back, made available once more. */
 void fake_add_again(struct fake *f, u16 head)
 {
@@ -298,4 +314,58 @@ void fake_finish(struct fake *f, u32 id, u32 len)
 	elem->len = (__force __virtio32)cpu_to_le32(len);
 	/* The element before the index, as a back-end does it. */
 	smp_store_release(&used->idx, (__force __virtio16)cpu_to_le16(idx + 1));
+}
+
+/* As the device's thread does it, whatever the driver is in the middle of. */
+bool fake_submit_unasked(struct fake *f)
+{
+	size_t limit = SIZE_MAX;
+
+	return vlb_submit(f->q, &limit);
+}
+
+/* As the driver's notification does it. */
+bool fake_submit(struct fake *f)
+{
+	if (f->q->role->flags & VLB_ROLE_TOGETHER)
+		vlb_queue_notified(f->q);
+	return fake_submit_unasked(f);
+}
+
+bool fake_complete(struct fake *f)
+{
+	return vlb_complete(f->q, UINT_MAX);
+}
+
+void fake_expect_done(struct fake *f, u16 head, u32 len)
+{
+	u16 got_head;
+	u32 got_len;
+
+	KUNIT_ASSERT_TRUE(f->test, fake_done(f, &got_head, &got_len));
+	KUNIT_EXPECT_EQ(f->test, got_head, head);
+	KUNIT_EXPECT_EQ(f->test, got_len, len);
+}
+
+void fake_expect_nothing_done(struct fake *f)
+{
+	u16 head;
+	u32 len;
+
+	KUNIT_EXPECT_FALSE(f->test, fake_done(f, &head, &len));
+}
+
+/* Nothing is held any more in the back-end's ring. */
+void fake_expect_empty(struct fake *f)
+{
+	KUNIT_EXPECT_EQ(f->test, f->ring->nfree, FAKE_NUM);
+	KUNIT_EXPECT_EQ(f->test, f->ring->arena.nfree, f->ring->arena.npages);
+}
+
+u16 fake_expect_taken(struct fake *f)
+{
+	u16 id = 0;
+
+	KUNIT_ASSERT_TRUE(f->test, fake_take(f, &id));
+	return id;
 }

@@ -42,12 +42,22 @@ struct fake_buf {
 	bool write;
 };
 
+/* A disk's read or write as its driver builds it: header, data in two buffers, status. */
+struct fake_disk_request {
+	u8 *header;
+	u8 *data[2];
+	u8 *status;
+	u16 head;
+};
+
+extern struct kunit_suite vlb_answers_suite;
 extern struct kunit_suite vlb_arena_suite;
 extern struct kunit_suite vlb_config_suite;
 extern struct kunit_suite vlb_console_suite;
 extern struct kunit_suite vlb_event_suite;
 extern struct kunit_suite vlb_kick_suite;
 extern struct kunit_suite vlb_relay_suite;
+extern struct kunit_suite vlb_roles_suite;
 extern struct kunit_suite vlb_types_suite;
 
 int fake_suite_init(struct kunit_suite *suite);
@@ -67,11 +77,21 @@ void fake_detach(struct fake *f, enum vlb_rest rest);
 /* The driver. */
 u16 fake_add(struct fake *f, const struct fake_buf *bufs, unsigned int n);
 u16 fake_add_indirect(struct fake *f, const struct fake_buf *bufs, unsigned int n);
+void fake_add_disk_request(struct fake *f, struct fake_disk_request *r, bool write);
 void fake_add_again(struct fake *f, u16 head);
 bool fake_done(struct fake *f, u16 *ret_head, u32 *ret_len);
+void fake_expect_done(struct fake *f, u16 head, u32 len);
+void fake_expect_nothing_done(struct fake *f);
+
+/* The relay between them. */
+bool fake_submit(struct fake *f);
+bool fake_submit_unasked(struct fake *f);
+bool fake_complete(struct fake *f);
+void fake_expect_empty(struct fake *f);
 
 /* The back-end. */
 bool fake_take(struct fake *f, u16 *ret_id);
+u16 fake_expect_taken(struct fake *f);
 struct vring_desc *fake_desc(struct fake *f, u16 id, unsigned int i);
 void *fake_data(struct fake *f, const struct vring_desc *desc);
 void fake_finish(struct fake *f, u32 id, u32 len);

@@ -35,19 +35,15 @@ static void request(struct fake *f)
 		{ fake_alloc(f, 16, 0), 16, false },
 		{ fake_alloc(f, 1, 0), 1, true },
 	};
-	size_t limit = SIZE_MAX;
 
 	fake_add(f, bufs, ARRAY_SIZE(bufs));
-	vlb_submit(f->q, &limit);
+	fake_submit(f);
 }
 
 static void answer(struct fake *f)
 {
-	u16 id = 0;
-
-	KUNIT_ASSERT_TRUE(f->test, fake_take(f, &id));
-	fake_finish(f, id, 1);
-	vlb_complete(f->q, UINT_MAX);
+	fake_finish(f, fake_expect_taken(f), 1);
+	fake_complete(f);
 }
 
 static bool readable(struct file *file)
