@@ -501,6 +501,7 @@ void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len)
 	elem->id = (__force __virtio32)cpu_to_le32(head);
 	elem->len = (__force __virtio32)cpu_to_le32(len);
 	WRITE_ONCE(q->used_idx, q->used_idx + 1);
+	q->pushed++;
 	/* It is in its place already; the driver sees it with the last one. */
 	if ((q->role->flags & VLB_ROLE_TOGETHER) && q->used_idx != q->notified)
 		return;
@@ -527,22 +528,37 @@ void vlb_queue_fail(struct vlb_queue *q, u16 head)
 	vlb_queue_more(q);
 }
 
+/* From now on, a time-out without an answer is too long if somebody waits for one already. */
+static void arm_watch(struct vlb_queue *q, bool waited)
+{
+	lockdep_assert_held(&q->lock);
+	q->watching = true;
+	q->watch_pushed = q->pushed;
+	q->watch_waited = waited;
+	queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms));
+}
+
+/*
+ * Where something came back the next period decides, even if nothing is out now: whoever offers requests
+ * may find one more, of which the driver does not notify.
+ */
 static void watch_fn(struct work_struct *work)
 {
 	struct vlb_queue *q = container_of(work, struct vlb_queue, watch.work);
-	bool waiting;
+	bool waits = false, moved = false, silent;
 
 	spin_lock_irq(&q->lock);
-	waiting = q->ready && !q->failing &&
-		  le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) != q->used_idx;
-	if (waiting && q->watch_used != q->used_idx) {
-		q->watch_used = q->used_idx;
-		queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms));
-		waiting = false;
+	if (q->ready && !q->failing) {
+		waits = le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) != q->used_idx;
+		moved = q->pushed != q->watch_pushed;
 	}
+	silent = waits && q->watch_waited && !moved;
+	q->watching = false;
+	if (!silent && (waits || moved))
+		arm_watch(q, waits);
 	spin_unlock_irq(&q->lock);
 
-	if (waiting)
+	if (silent)
 		vlb_device_break(q->vlb, VLB_BROKEN_TIMEOUT);
 }
 
@@ -561,8 +577,9 @@ void vlb_queue_watch(struct vlb_queue *q)
 	if (!(READ_ONCE(q->role)->flags & watched))
 		return;
 	spin_lock_irqsave(&q->lock, flags);
-	if (queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms)))
-		q->watch_used = q->used_idx;
+	/* The work may be on its way, and is to find what it was armed with. */
+	if (!q->watching)
+		arm_watch(q, true);
 	spin_unlock_irqrestore(&q->lock, flags);
 }
 

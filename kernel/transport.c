@@ -126,6 +126,7 @@ static void del_vq(struct vlb_device *vlb, struct virtqueue *vq)
 	mutex_unlock(&vlb->lock);
 
 	cancel_delayed_work_sync(&q->watch);
+	q->watching = false;
 	kvfree(q->redo);
 	q->redo = NULL;
 	vring_del_virtqueue(vq);

@@ -237,6 +237,7 @@ struct vlb_redo {
  * @last_avail: next entry to take; the submit gate's
  * @notified: the driver's available index when it last notified, where the role wants that; q->lock
  * @used_idx: next used element to write; q->lock
+ * @pushed: used elements that were written, ever
  * @signalled: @used_idx when the driver was last called, or chose not to be; the complete gate's
  * @callback: used elements were added, the driver has not been called; set with q->lock, cleared
  *	with the complete gate
@@ -259,7 +260,9 @@ struct vlb_redo {
  * @work: runs both gates in the device's thread
  * @has_thread: the thread is there; q->lock
  * @watch: time-out on queues with a watchdog
- * @watch_used: used_idx when @watch was armed
+ * @watching: it is armed, or on its way; as the next two and @pushed, q->lock
+ * @watch_pushed: @pushed when it was armed
+ * @watch_waited: a request was out then
  * @kobj: the directory in sysfs
  */
 struct vlb_queue {
@@ -288,6 +291,7 @@ struct vlb_queue {
 	bool dropping;
 	unsigned long full_since;
 	u64 full_completed;
+	u64 pushed;
 	u64 seq;
 	struct vlb_redo *redo;
 	u16 redo_pos;
@@ -300,7 +304,9 @@ struct vlb_queue {
 	struct kthread_work work;
 	bool has_thread;
 	struct delayed_work watch;
-	u16 watch_used;
+	bool watching;
+	bool watch_waited;
+	u64 watch_pushed;
 	struct vlb_stats stats;
 	struct kobject *kobj;
 };

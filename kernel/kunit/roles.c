@@ -193,6 +193,68 @@ static void roles_watched(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *r[1].status, VIRTIO_BLK_S_IOERR);
 }
 
+/* A request that comes when the time is just over has all its time. */
+static void roles_watched_late(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct fake_disk_request r[2];
+
+	fake_attach(f, PAGES, true);
+	f->vlb->privileged = false;
+	add_and_watch(f, &r[0]);
+	fake_finish(f, fake_expect_taken(f), 0);
+	fake_complete(f);
+	/* As when the work has been taken from its queue, and is about to run. */
+	KUNIT_ASSERT_TRUE(test, cancel_delayed_work(&f->q->watch));
+	add_and_watch(f, &r[1]);
+	f->q->watch.work.func(&f->q->watch.work);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), 0);
+	KUNIT_EXPECT_TRUE(test, delayed_work_pending(&f->q->watch));
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
+}
+
+/* Whoever offers requests may find one of which the driver did not notify. */
+static void roles_watched_unasked(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct fake_disk_request r[2];
+
+	fake_attach(f, PAGES, true);
+	f->vlb->privileged = false;
+	add_and_watch(f, &r[0]);
+	fake_finish(f, fake_expect_taken(f), 0);
+	fake_complete(f);
+	flush_delayed_work(&f->q->watch);
+	fake_add_disk_request(f, &r[1], false);
+	fake_submit_unasked(f);
+	/* It may have been there for a moment only. */
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), 0);
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
+}
+
+/* So many requests came back that the used index is the same again. */
+static void roles_watched_busy(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct fake_disk_request r;
+	unsigned int i;
+
+	fake_attach(f, PAGES, true);
+	f->vlb->privileged = false;
+	add_and_watch(f, &r);
+	spin_lock_irq(&f->q->lock);
+	for (i = 0; i <= U16_MAX; i++)
+		vlb_queue_push_used(f->q, r.head, 0);
+	spin_unlock_irq(&f->q->lock);
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), 0);
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
+}
+
 /* A disk is given up when no back-end comes, too. */
 static void roles_watched_alone(struct kunit *test)
 {
@@ -217,6 +279,9 @@ static struct kunit_case roles_cases[] = {
 	KUNIT_CASE(roles_ending),
 	KUNIT_CASE(roles_watched),
 	KUNIT_CASE(roles_watched_alone),
+	KUNIT_CASE(roles_watched_late),
+	KUNIT_CASE(roles_watched_unasked),
+	KUNIT_CASE(roles_watched_busy),
 	{ }
 };
 
