@@ -264,12 +264,19 @@ void vlb_config_notify(struct vlb_device *vlb)
 void vlb_config_notify_fn(struct work_struct *work)
 {
 	struct vlb_device *vlb = container_of(work, struct vlb_device, notify_work.work);
+	u64 now;
 
 	mutex_lock(&vlb->lock);
-	vlb->notify_next = get_jiffies_64() + msecs_to_jiffies(NOTIFY_INTERVAL_MS);
-	/* A driver that is still looking at the device is told when it has done so. */
-	if (vlb->status & VIRTIO_CONFIG_S_DRIVER)
-		virtio_config_changed(&vlb->vdev);
+	now = get_jiffies_64();
+	if (now < vlb->notify_next) {
+		/* Asked for while the last one was on its way. */
+		queue_delayed_work(vlb_wq, &vlb->notify_work, vlb->notify_next - now);
+	} else {
+		vlb->notify_next = now + msecs_to_jiffies(NOTIFY_INTERVAL_MS);
+		/* A driver that is still looking at the device is told when it has done so. */
+		if (vlb->status & VIRTIO_CONFIG_S_DRIVER)
+			virtio_config_changed(&vlb->vdev);
+	}
 	mutex_unlock(&vlb->lock);
 }
 
