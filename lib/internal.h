@@ -180,7 +180,6 @@ struct vloop_queue {
 	/* Thread. */
 	pthread_t thread;
 	bool have_thread;
-	bool kick_blocks;	/* read(2) of the kick descriptor sleeps, and our write wakes it */
 	bool first_wait;
 	int stop_fd;
 	int wait_fd;		/* epoll set of the two, while the thread runs */

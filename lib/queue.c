@@ -26,7 +26,7 @@
 
 #include "internal.h"
 
-#define STOP_RETRY_NS	10000000	/* a stolen wake-up is repeated */
+#define RELEASE_NS	10000000	/* how often a thread that is to end is freed of its front-end */
 
 void queue_init(struct vloop_queue *queue, struct vloop_dev *dev, unsigned int index)
 {
@@ -108,8 +108,7 @@ static bool is_eventfd(int fd)
 /*
  * Whether the file can be a kick descriptor. One that the kernel cannot read without waiting is refused:
  * the front-end could read it just before vloop_queue_ack_kick() does, which would sleep where nobody
- * wakes it. Eventfds before Linux 5.8 are such files, too; start() makes those non-blocking, or
- * stop_thread() wakes who reads them.
+ * wakes it. Eventfds before Linux 5.8 are such files, too; start() makes those non-blocking.
  *
  * The byte is too little for eventfds and for the kick files of virtio-loopback, which keep their
  * count. Of another file it may be all that there is, and is a kick then.
@@ -229,20 +228,8 @@ static void *thread_main(void *arg)
 }
 
 /*
- * Whether a read(2) of the descriptor waits and can be woken by a write of ours. A front-end's own
- * kind of file is polled instead.
- */
-static bool is_blocking_eventfd(int fd)
-{
-	int flags = fcntl(fd, F_GETFL);
-
-	return flags >= 0 && !(flags & O_NONBLOCK) && (flags & O_ACCMODE) == O_RDWR &&
-	       is_eventfd(fd);
-}
-
-/*
- * Where a read would not wait, the thread waits for edges: one system call for each wake-up, and
- * the kick's count is never read, since it means nothing.
+ * The thread waits for edges: one system call for each wake-up, and the kick's count is never read,
+ * since it means nothing.
  */
 static int open_wait(struct vloop_queue *queue)
 {
@@ -269,7 +256,6 @@ static int start_thread(struct vloop_queue *queue)
 	char name[16];
 	int r;
 
-	queue->kick_blocks = is_blocking_eventfd(queue->kick_fd);
 	queue->first_wait = true;
 	if (queue->stop_fd < 0) {
 		queue->stop_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -311,14 +297,9 @@ static void release_call(struct vloop_queue *queue)
 			  queue->index);
 }
 
-/*
- * The thread may sleep in read(2) of the kick descriptor, so a kick wakes it. The front-end has that
- * descriptor too and could take the kick away: it is repeated until the thread has ended.
- */
 static void stop_thread(struct vloop_queue *queue)
 {
 	static const uint64_t one = 1;
-	struct pollfd writable = { .fd = queue->kick_fd, .events = POLLOUT };
 	uint64_t dummy;
 	int r;
 
@@ -329,11 +310,8 @@ static void stop_thread(struct vloop_queue *queue)
 	do {
 		struct timespec until;
 
-		if (queue->kick_blocks && poll(&writable, 1, 0) > 0 &&
-		    write(queue->kick_fd, &one, sizeof(one)) < 0)
-			dev_debug(queue->dev, "queue %u: cannot kick its thread", queue->index);
 		clock_gettime(CLOCK_REALTIME, &until);
-		until.tv_nsec += STOP_RETRY_NS;
+		until.tv_nsec += RELEASE_NS;
 		if (until.tv_nsec >= 1000000000) {
 			until.tv_nsec -= 1000000000;
 			until.tv_sec++;
@@ -360,14 +338,10 @@ static int start(struct vloop_queue *queue)
 		return r;
 	}
 	atomic_store(&queue->stopping, false);
-	/*
-	 * Outside of a thread of its own a read must never wait, and the front-end could read first.
-	 */
-	if (dev->dispatch != VLOOP_DISPATCH_THREAD) {
-		flags = fcntl(queue->kick_fd, F_GETFL);
-		if (flags < 0 || fcntl(queue->kick_fd, F_SETFL, flags | O_NONBLOCK) < 0)
-			return -errno;
-	}
+	/* A read must never wait, and the front-end could read first. */
+	flags = fcntl(queue->kick_fd, F_GETFL);
+	if (flags < 0 || fcntl(queue->kick_fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
 	queue->running = true;
 	if (dev->ops.queue_start) {
 		r = dev->ops.queue_start(queue);
@@ -463,35 +437,20 @@ void queue_kicked(struct vloop_queue *queue)
 int vloop_queue_wait(struct vloop_queue *queue)
 {
 	struct epoll_event event;
-	uint64_t count;
-	ssize_t n;
 
 	if (queue->first_wait) {
 		queue->first_wait = false;
 		return !vloop_queue_stopping(queue);
 	}
-	for (;;) {
-		if (vloop_queue_stopping(queue))
-			return 0;
-		if (!queue->kick_blocks) {
-			n = epoll_wait(queue->wait_fd, &event, 1, -1);
-			if (n > 0)
-				return !vloop_queue_stopping(queue);
-			if (n < 0 && errno != EINTR)
-				return -errno;
-			continue;
-		}
-		n = read(queue->kick_fd, &count, sizeof(count));
+	while (!vloop_queue_stopping(queue)) {
+		int n = epoll_wait(queue->wait_fd, &event, 1, -1);
+
 		if (n > 0)
 			return !vloop_queue_stopping(queue);
-		if (n == 0)
-			return -EPROTO;
-		/* The front-end may make the file non-blocking at any time. */
-		if (errno == EAGAIN)
-			queue->kick_blocks = false;
-		else if (errno != EINTR)
+		if (n < 0 && errno != EINTR)
 			return -errno;
 	}
+	return 0;
 }
 
 void vloop_queue_ack_kick(struct vloop_queue *queue)
@@ -502,8 +461,8 @@ void vloop_queue_ack_kick(struct vloop_queue *queue)
 
 	/*
 	 * Nothing there: somebody was faster, and looking at the ring is right in any case. The
-	 * front-end may be that somebody, and the descriptor of a queue with a thread may be a
-	 * blocking one: a plain read could sleep where nobody wakes it.
+	 * front-end may be that somebody, and may have made the file a blocking one: a plain read
+	 * could sleep where nobody wakes it.
 	 */
 	do
 		n = preadv2(queue->kick_fd, &iov, 1, -1, RWF_NOWAIT);

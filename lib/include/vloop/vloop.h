@@ -400,7 +400,7 @@ void vloop_queue_flush(struct vloop_queue *queue);
 /**
  * vloop_queue_wait() - (VLOOP_DISPATCH_THREAD) sleep until the driver kicks
  *
- * One read(2) when the kick descriptor is a blocking eventfd; poll(2) and read(2) otherwise.
+ * One epoll_wait(2); the kick descriptor is not read.
  *
  * Return: 1 (look at the ring); 0 (the queue is to stop); negative errno.
  */
