@@ -292,7 +292,11 @@ static int set_vring_call(struct vloop_dev *dev, struct vhost_user_msg *msg)
 {
 	struct vloop_queue *queue = queue_of(dev, msg->payload.u64 & VHOST_USER_VRING_INDEX_MASK);
 
-	return queue ? queue_set_call(queue, take_fd(msg)) : -EPROTO;
+	if (!queue)
+		return -EPROTO;
+	if (msg->num_fds && !queue_can_signal(queue, msg->fds[0]))
+		return -EOPNOTSUPP;
+	return queue_set_call(queue, take_fd(msg));
 }
 
 static int set_vring_err(struct vloop_dev *dev, struct vhost_user_msg *msg)
@@ -301,6 +305,8 @@ static int set_vring_err(struct vloop_dev *dev, struct vhost_user_msg *msg)
 
 	if (!queue)
 		return -EPROTO;
+	if (msg->num_fds && !queue_can_signal(queue, msg->fds[0]))
+		return -EOPNOTSUPP;
 	if (queue->err_fd >= 0)
 		close(queue->err_fd);
 	queue->err_fd = take_fd(msg);

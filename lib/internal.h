@@ -317,6 +317,7 @@ void queue_release(struct vloop_queue *queue);
 int queue_update(struct vloop_queue *queue);
 void queue_halt(struct vloop_queue *queue);
 int queue_try_kick(struct vloop_queue *queue, int fd);
+bool queue_can_signal(struct vloop_queue *queue, int fd);
 void queue_set_kick(struct vloop_queue *queue, int fd);
 int queue_set_call(struct vloop_queue *queue, int fd);
 void queue_kicked(struct vloop_queue *queue);

@@ -21,6 +21,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -142,6 +143,22 @@ void queue_set_kick(struct vloop_queue *queue, int fd)
 		close(queue->kick_fd);
 	queue->kick_fd = fd;
 	queue->started = false;
+}
+
+/*
+ * Whether the file can be one that is signalled: an eventfd, or the like. Those are of the kernel's own
+ * making, and have no type. Pipes, sockets and terminals are refused: once the front-end had one
+ * full, only the front-end could end a write to it, see release_call().
+ */
+bool queue_can_signal(struct vloop_queue *queue, int fd)
+{
+	struct stat st;
+
+	if (!fstat(fd, &st) && !(st.st_mode & S_IFMT))
+		return true;
+	dev_error(queue->dev, "queue %u: what it is to signal is no event file: it should be an eventfd",
+		  queue->index);
+	return false;
 }
 
 /*

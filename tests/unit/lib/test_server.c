@@ -612,6 +612,38 @@ static void expect_closed(const struct frontend *fe)
 	assert_int_equal(read(fe->sock, &byte, 1), 0);
 }
 
+/* A write to what is no event file could wait for a front-end, for ever: see test_call_filled_later(). */
+static void test_call_to_others(void **state)
+{
+	static const uint32_t messages[] = { VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR };
+	const uint64_t index = 0;
+	struct server server;
+	int pipes[2], socks[2];
+
+	(void)state;
+	assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
+	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
+	for (int i = 0; i < 4; i++) {
+		struct frontend fe;
+
+		begin(&fe, &server, BASIC);
+		assert_int_equal(frontend_ack(&fe, messages[i / 2], &index, 8,
+					      i % 2 ? pipes[1] : socks[0]),
+				 EOPNOTSUPP);
+		expect_closed(&fe);
+		frontend_close(&fe);
+		/* What is wrong, and the message. */
+		assert_int_equal(atomic_load(&server.errors), 2 * (i + 1));
+	}
+	frontend_check(server.path);
+	server_stop(&server);
+	for (int i = 0; i < 2; i++) {
+		close(pipes[i]);
+		close(socks[i]);
+	}
+}
+
 static void fail_queue(enum vloop_dispatch dispatch, bool late, bool quit)
 {
 	struct server server;
@@ -758,6 +790,7 @@ int main(void)
 		cmocka_unit_test(test_once),
 		cmocka_unit_test(test_call_full),
 		cmocka_unit_test(test_call_filled_later),
+		cmocka_unit_test(test_call_to_others),
 		cmocka_unit_test(test_device_fails),
 		cmocka_unit_test(test_driver_fails),
 		cmocka_unit_test(test_no_descriptors),

@@ -153,7 +153,7 @@ static void test_fifo(void **state)
 	close(fd);
 }
 
-/* A front-end that calls an event descriptor what is none, and hangs up, harms nobody but itself. */
+/* A front-end that calls an event descriptor what is none harms nobody but itself. */
 static void test_pipe_for_calls(void **state)
 {
 	pid_t pid = RUN("VLOOP_RNG", socket_option);
