@@ -100,7 +100,7 @@ static int detach(const char *text, bool force, uint64_t timeout_s)
 	ret = sysfs_find(text, name, sizeof(name));
 	if (ret) {
 		kdev_close(&kdev);
-		return (int)explain(text, -ENOENT, timeout_s);
+		return (int)sysfs_find_error(text, ret);
 	}
 	if (!force && in_use(name, user, sizeof(user))) {
 		msg_error("device '%s' is %s; release it first, or detach it with --force", name,

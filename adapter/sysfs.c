@@ -147,31 +147,73 @@ int sysfs_driver(const char *virtio, char *ret_driver, size_t size)
 	return 0;
 }
 
+static const char *without_dev(const char *text)
+{
+	return strncmp(text, "/dev/", 5) ? text : text + 5;
+}
+
+/* What is in brackets behind a device is for people. */
+static bool is_device(const char *device, const char *text)
+{
+	const char *bare = without_dev(device);
+	size_t len = strcspn(bare, " ");
+
+	text = without_dev(text);
+	return len == strlen(text) && !strncmp(bare, text, len);
+}
+
+struct search {
+	const char *text;
+	bool found;
+};
+
+static void compare(void *user, const char *device, const char *name)
+{
+	struct search *search = user;
+
+	(void)name;
+	if (is_device(device, search->text))
+		search->found = true;
+}
+
+/* Whether @text is the virtio device of ours, or what its driver made of it. */
+static bool is_called(const char *name, const char *text)
+{
+	const struct vloop_type *type =
+		type_by_id((uint32_t)sysfs_number(0, CLASS "/%s/type_id", name));
+	char device[SYSFS_TEXT], virtio[SYSFS_TEXT];
+	struct search search = {.text = text};
+
+	if (!type || sysfs_virtio(name, virtio, sizeof(virtio)))
+		return false;
+	if (!strcmp(virtio, text))
+		return true;
+	if (type->several)
+		sysfs_each_device(type, virtio, compare, &search);
+	else if (!sysfs_kernel_device(type, virtio, device, sizeof(device)))
+		compare(&search, device, "");
+	return search.found;
+}
+
 int sysfs_find(const char *text, char *ret_name, size_t size)
 {
-	const char *bare = strncmp(text, "/dev/", 5) ? text : text + 5;
-	char device[SYSFS_TEXT], virtio[SYSFS_TEXT];
-	int ret = -ENOENT;
+	const char *found = NULL;
 	char **names = NULL;
+	int ret = -ENOENT;
 	size_t n = 0;
 
 	if (sysfs_exists(text))
 		return snprintf(ret_name, size, "%s", text) < (int)size ? 0 : -ENAMETOOLONG;
 	if (sysfs_names(&names, &n))
 		return -ENXIO;
-	for (size_t i = 0; i < n && ret; i++) {
-		const struct vloop_type *type =
-			type_by_id((uint32_t)sysfs_number(0, CLASS "/%s/type_id", names[i]));
-		const char *found;
-
-		if (!type || sysfs_virtio(names[i], virtio, sizeof(virtio)) ||
-		    sysfs_kernel_device(type, virtio, device, sizeof(device)))
+	for (size_t i = 0; i < n; i++) {
+		if (!is_called(names[i], text))
 			continue;
-		found = strncmp(device, "/dev/", 5) ? device : device + 5;
-		if (!strcmp(found, bare) || !strcmp(virtio, text))
-			ret = snprintf(ret_name, size, "%s", names[i]) < (int)size ? 0
-										   : -ENAMETOOLONG;
+		ret = found ? -ENOTUNIQ : 0;
+		found = names[i];
 	}
+	if (!ret && snprintf(ret_name, size, "%s", found) >= (int)size)
+		ret = -ENAMETOOLONG;
 	sysfs_names_free(names, n);
 	return ret;
 }
@@ -189,6 +231,11 @@ enum vloop_exit sysfs_find_error(const char *text, int error)
 {
 	if (error == -ENXIO)
 		return sysfs_no_module();
+	if (error == -ENOTUNIQ) {
+		msg_error("'%s' may be one of several devices; give a name that 'vloop list' shows",
+			  text);
+		return EXIT_USAGE;
+	}
 	msg_error("no device '%s'; 'vloop list' shows what there is", text);
 	return EXIT_ABSENT;
 }

@@ -53,7 +53,8 @@ void sysfs_each_device(const struct vloop_type *type, const char *virtio,
 
 /*
  * sysfs_find() - the device whose name is @text, or whose kernel device is @text, with or
- * without "/dev/". 0, -ENOENT, -ENAMETOOLONG, or -ENXIO: there is no module.
+ * without "/dev/". 0, -ENOENT, -ENAMETOOLONG, -ENOTUNIQ: that is so of several, which share
+ * /dev/hwrng, or -ENXIO: there is no module.
  */
 int sysfs_find(const char *text, char *ret_name, size_t size);
 

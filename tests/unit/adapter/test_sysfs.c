@@ -166,7 +166,43 @@ static void test_find(void **state)
 	}
 	assert_int_equal(sysfs_find("vda", name, sizeof(name)), -ENOENT);
 	assert_int_equal(sysfs_find("", name, sizeof(name)), -ENOENT);
+	assert_int_equal(sysfs_find("/dev/", name, sizeof(name)), -ENOENT);
 	assert_int_equal(sysfs_find("disk", name, 3), -ENAMETOOLONG);
+}
+
+static void expect_found(const char *text, const char *name)
+{
+	char found[SYSFS_TEXT];
+
+	assert_int_equal(sysfs_find(text, found, sizeof(found)), 0);
+	assert_string_equal(found, name);
+}
+
+/* Ports have nodes of their own, random number generators share one. */
+static void test_find_shared(void **state)
+{
+	char name[SYSFS_TEXT];
+
+	(void)state;
+	put(CLASS "/tty/type_id", "3");
+	put(CLASS "/tty/virtio7", NULL);
+	put(BUS "/virtio7/virtio-ports/vport7p0", NULL);
+	put(BUS "/virtio7/virtio-ports/vport7p1", NULL);
+	expect_found("/dev/vport7p0", "tty");
+	expect_found("vport7p1", "tty");
+
+	put_link(BUS "/virtio6/driver", "../../drivers/virtio_rng");
+	put("/sys/class/misc/hw_random/rng_available", "virtio_rng.0");
+	expect_found("hwrng", "random");
+	expect_found("/dev/hwrng", "random");
+	assert_int_equal(sysfs_find("/dev/hwrng ", name, sizeof(name)), -ENOENT);
+	put("/sys/class/misc/hw_random/rng_available", "virtio_rng.0 virtio_rng.1");
+	expect_found("hwrng", "random");
+	put(CLASS "/random2/type_id", "4");
+	put(CLASS "/random2/virtio8", NULL);
+	put_link(BUS "/virtio8/driver", "../../drivers/virtio_rng");
+	assert_int_equal(sysfs_find("/dev/hwrng", name, sizeof(name)), -ENOTUNIQ);
+	expect_found("virtio8", "random2");
 }
 
 static void test_kernel_devices(void **state)
@@ -440,7 +476,8 @@ static void test_no_module(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_TREE(test_look_up), IN_TREE(test_find),   IN_TREE(test_kernel_devices),
+		IN_TREE(test_look_up), IN_TREE(test_find),   IN_TREE(test_find_shared),
+		IN_TREE(test_kernel_devices),
 		IN_TREE(test_console), IN_TREE(test_in_use), IN_TREE(test_list),
 		IN_TREE(test_show),    IN_TREE(test_stats),  IN_TREE(test_no_module),
 		IN_TREE(test_details),
