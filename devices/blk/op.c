@@ -60,13 +60,9 @@ static bool write_through(const struct blk_worker *worker)
 
 static bool needs_bounce(const struct blk_worker *worker, const struct blk_vec *vec)
 {
-	uintptr_t bits = 0;
+	const struct blk_source *source = &worker->blk->source;
 
-	if (!worker->blk->source.direct)
-		return false;
-	for (uint32_t i = 0; i < vec->n; i++)
-		bits |= (uintptr_t)vec->iov[i].iov_base | vec->iov[i].iov_len;
-	return bits & (worker->blk->source.mem_align - 1);
+	return source->direct && !blk_vec_aligned(vec, source->mem_align, source->block_size);
 }
 
 static bool bounce(struct blk_worker *worker, struct blk_op *op)

@@ -46,6 +46,17 @@ void blk_vec_store(const struct blk_vec *vec, const void *buf, size_t len)
 	}
 }
 
+bool blk_vec_aligned(const struct blk_vec *vec, uint32_t mem, uint32_t len)
+{
+	uintptr_t bases = 0, lens = 0;
+
+	for (uint32_t i = 0; i < vec->n; i++) {
+		bases |= (uintptr_t)vec->iov[i].iov_base;
+		lens |= vec->iov[i].iov_len;
+	}
+	return !(bases & (mem - 1)) && !(lens & (len - 1));
+}
+
 static void answer(struct blk_request *r, uint8_t status)
 {
 	r->action = BLK_ANSWERED;

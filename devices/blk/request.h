@@ -87,4 +87,10 @@ void blk_vec_advance(struct blk_vec *vec, uint64_t len);
 void blk_vec_load(const struct blk_vec *vec, void *buf, size_t len);
 void blk_vec_store(const struct blk_vec *vec, const void *buf, size_t len);
 
+/*
+ * blk_vec_aligned() - whether every kernel takes the pieces for direct I/O as they are: older ones,
+ * such as 6.12, want each length to suit, and not only all of them together. @mem, @len: powers of two
+ */
+bool blk_vec_aligned(const struct blk_vec *vec, uint32_t mem, uint32_t len);
+
 #endif

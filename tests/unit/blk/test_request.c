@@ -212,6 +212,34 @@ static void test_any_layout(void **state)
 	drop(&f);
 }
 
+/* A piece may be aligned in memory and not be whole blocks. */
+static void test_direct(void **state)
+{
+	static uint8_t memory[8192] __attribute__((aligned(4096)));
+	static const struct {
+		size_t at, first, second;
+		bool fits, blocks;
+	} cases[] = {
+		{ 0, 4096, 4096, true, true },
+		{ 512, 3584, 4096, true, false },
+		{ 512, 4096, 512, true, false },
+		{ 512, 3584, 512, true, false },
+		{ 256, 4096, 0, false, false },
+		{ 0, 256, 256, false, false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct iovec iov[2] = { { memory + cases[i].at, cases[i].first },
+					{ memory, cases[i].second } };
+		struct blk_vec vec = { iov, 2 };
+
+		assert_int_equal(blk_vec_aligned(&vec, 512, 512), cases[i].fits);
+		assert_int_equal(blk_vec_aligned(&vec, 512, 4096), cases[i].blocks);
+		assert_true(blk_vec_aligned(&vec, 1, 1));
+	}
+}
+
 static void test_no_status(void **state)
 {
 	struct fake f;
@@ -510,6 +538,7 @@ int main(void)
 		cmocka_unit_test(test_read),
 		cmocka_unit_test(test_write),
 		cmocka_unit_test(test_any_layout),
+		cmocka_unit_test(test_direct),
 		cmocka_unit_test(test_no_status),
 		cmocka_unit_test(test_short_header),
 		cmocka_unit_test(test_length),
