@@ -61,6 +61,7 @@ struct console;
  * @tell: TELL_*
  * @told: the driver knows it (MESSAGE_PORT_ADD was sent)
  * @was_console: the driver was told that it is a console, or that its forerunner is
+ * @stale: the driver may still have its forerunner, whose output is dropped
  * @ready: the driver can use it
  * @refused: a driver has said that it cannot, which was reported
  * @open: somebody has it open on the driver's side
@@ -84,6 +85,7 @@ struct port {
 	uint8_t tell;
 	bool told;
 	bool was_console;
+	bool stale;
 	bool ready;
 	bool refused;
 	bool open;

@@ -95,12 +95,18 @@ void control_added(struct port *port)
 	port->tell |= TELL_ADD;
 }
 
+static void tell_removal(struct port *port)
+{
+	port->tell |= TELL_REMOVE;
+	port->stale = true;
+}
+
 void control_removed(struct port *port)
 {
 	/* What is not told yet is not told any more; the driver may not even know the port. */
 	port->tell &= TELL_REMOVE;
 	if (port->told)
-		port->tell |= TELL_REMOVE;
+		tell_removal(port);
 	port->told = false;
 	port->ready = false;
 	port->refused = false;
@@ -115,11 +121,17 @@ static void driver_is_ready(struct console *console, bool resumed)
 		if (console->ports[i].used)
 			control_added(&console->ports[i]);
 		else
-			console->ports[i].tell |= TELL_REMOVE;
+			tell_removal(&console->ports[i]);
 }
 
 static int port_is_ready(struct port *port)
 {
+	/* It has the new port only now: output that is there already is none of this port's. */
+	int r = port->stale ? port_transmit(port) : 0;
+
+	if (r < 0)
+		return r;
+	port->stale = false;
 	port->ready = true;
 	/* It does not say again what it said to the process before this one. */
 	if (port->console->resumed)
@@ -221,6 +233,7 @@ void control_end(struct console *console)
 		port->tell = 0;
 		port->told = false;
 		port->was_console = false;
+		port->stale = false;
 		port->ready = false;
 		port->open = false;
 		port_update(port);

@@ -265,8 +265,8 @@ static int follow_file(struct console *console)
 
 		if (!port->used || !port->from_file || listed(&port->spec, specs, n))
 			continue;
-		control_removed(port);
 		port_close(port);
+		control_removed(port);
 	}
 	for (unsigned int i = 0; i < n; i++) {
 		if (exists(console, &specs[i]))

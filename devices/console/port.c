@@ -117,10 +117,10 @@ static void gone(struct port *port)
 	vloop_stop(port->console->dev);
 }
 
-/* A file is never waited for, so it cannot be told when its turn comes. */
+/* A file is never waited for, so it cannot be told when its turn comes. Dropping takes no time. */
 static bool takes_turns(const struct port *port)
 {
-	return port->end.connected && port->end.kind != END_STDIO;
+	return port->end.connected && !port->stale && port->end.kind != END_STDIO;
 }
 
 static void finish(struct port *port)
@@ -131,7 +131,9 @@ static void finish(struct port *port)
 
 static void drop(struct port *port)
 {
-	port->dropped += port->req_left;
+	/* Of a port that is gone, nobody is left to be told. */
+	if (!port->stale)
+		port->dropped += port->req_left;
 	finish(port);
 }
 
@@ -155,15 +157,16 @@ static void advance(struct port *port, size_t n)
 static bool write_some(struct port *port)
 {
 	const struct console_options *opt = &port->console->options;
+	bool absent = !port->end.connected || port->end.hup;
 	ssize_t n;
 
 	if (!port->req_left) {
 		finish(port);
 		return true;
 	}
-	if (!port->end.connected || port->end.hup) {
-		if (opt->wait_absent && port->used)
-			return false;
+	if (absent && opt->wait_absent && port->used && !port->stale)
+		return false;
+	if (absent || port->stale) {
 		drop(port);
 		return true;
 	}
@@ -364,14 +367,13 @@ void port_close(struct port *port)
 	}
 	end_close(&port->end);
 	port->used = false;
+	/* What waits is not for the port that gets this place. Nobody is there: it is dropped. */
+	if (port->tx && port_transmit(port) < 0)
+		vloop_dev_disconnect(port->console->dev);
 	if (port->dropped != port->dropped_told)
 		vloop_program_error(&console_program,
 				    "%s: %" PRIu64 " bytes of output were dropped", name(port),
 				    port->dropped - port->dropped_told);
 	port->dropped = 0;
 	port->dropped_told = 0;
-	if (port->req) {
-		finish(port);
-		vloop_queue_flush(port->tx);
-	}
 }

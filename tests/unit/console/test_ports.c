@@ -156,6 +156,80 @@ static void test_ports(void **state)
 	child_end(pid);
 }
 
+/* Output that a client has not taken goes with the port, and not to the client of the next one. */
+static void replace_port(const char *policy, bool present)
+{
+	static uint8_t rest[3 << 20];
+	char line[300], text[4096], expected[100];
+	size_t got = 0;
+	struct frontend fe;
+	int out[2], fd = -1;
+	ssize_t n;
+	pid_t pid;
+
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	snprintf(line, sizeof(line), "name=two,unix=%s\n", console_other);
+	console_write_ports(line);
+	pid = console_run(
+		(const char *const[]){console_socket_option, console_ports_option, policy, NULL},
+		out[1]);
+	close(out[1]);
+	console_begin(&fe, MULTIPORT, 4);
+	tell(&fe, 0, VIRTIO_CONSOLE_DEVICE_READY, 1, 8);
+	port_comes(&fe, 0, false, "two");
+	if (present) {
+		fd = console_client(console_other);
+		told(&fe, 0, VIRTIO_CONSOLE_PORT_OPEN, 1, text);
+	}
+	memset(frontend_data(&fe, TX), 'o', 1 << 20);
+	for (int i = 0; i < 3; i++)
+		console_add(&fe, TX, 0, 1 << 20, false);
+
+	snprintf(line, sizeof(line), "name=three,unix=%s\n", console_tty);
+	console_write_ports(line);
+	kill(pid, SIGHUP);
+	told(&fe, 0, VIRTIO_CONSOLE_PORT_REMOVE, 1, text);
+	for (int i = 0; i < 3; i++)
+		console_used(&fe, TX);
+	if (present) {
+		while ((n = read(fd, rest, sizeof(rest))) > 0)
+			got += (size_t)n;
+		close(fd);
+	}
+	assert_true(got < sizeof(rest));
+
+	/* What it writes before it has heard of that, also at the last moment. */
+	fd = console_client(console_tty);
+	console_send(&fe, TX, "old", 3);
+	told(&fe, 0, VIRTIO_CONSOLE_PORT_ADD, 1, text);
+	memcpy(frontend_data(&fe, TX), "old", 3);
+	assert_true(driver_add(&fe.driver[TX],
+			       &(struct buffer){frontend_guest(TX, DATA_OFFSET), 3, false}, 1,
+			       false) >= 0);
+	driver_publish(&fe.driver[TX]);
+	tell(&fe, 0, VIRTIO_CONSOLE_PORT_READY, 1, 8);
+	console_used(&fe, TX);
+	told(&fe, 0, VIRTIO_CONSOLE_PORT_NAME, 1, text);
+	told(&fe, 0, VIRTIO_CONSOLE_PORT_OPEN, 1, text);
+	console_send(&fe, TX, "new", 3);
+	console_expect(fd, "new", 3);
+	close(fd);
+	frontend_close(&fe);
+	child_end(pid);
+	console_read(out[0], text, sizeof(text));
+	snprintf(expected, sizeof(expected), "two: %zu bytes of output were dropped\n",
+		 sizeof(rest) - got);
+	assert_non_null(strstr(text, expected));
+	assert_null(strstr(text, "three: "));
+}
+
+static void test_replaced_port(void **state)
+{
+	(void)state;
+	replace_port("--when-absent=drop", true);
+	replace_port("--when-absent=wait", false);
+}
+
 /* As many ports as there can be, all in use, are more than programs may have open files by default.
  */
 static void test_many_ports(void **state)
@@ -210,6 +284,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONSOLE_TEST(test_ports),
+		CONSOLE_TEST(test_replaced_port),
 		CONSOLE_TEST(test_many_ports),
 		CONSOLE_TEST(test_refused_port),
 	};
