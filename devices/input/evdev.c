@@ -352,6 +352,7 @@ static void wait_for_node(struct input *in)
 	} else if (r < 0) {
 		vloop_program_error(&input_program, "%s: cannot wait for it to come back: %s",
 				    ev->path, strerror(-r));
+		in->error = r;
 		vloop_stop(in->dev);
 	}
 }

@@ -40,6 +40,7 @@ struct source {
 /*
  * @events, @status: the queues, while they run
  * @select: what the driver wants to see of the configuration space
+ * @error: of the source: the program ends
  */
 struct input {
 	struct vloop_dev *dev;
@@ -50,6 +51,7 @@ struct input {
 	struct vloop_queue *events;
 	uint8_t select[2];
 	uint64_t told_overflows;
+	int error;
 };
 
 extern const struct vloop_program input_program;

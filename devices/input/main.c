@@ -116,5 +116,5 @@ int main(int argc, char **argv)
 				    in.stream.stats.sent, in.stream.stats.dropped,
 				    in.stream.stats.overflows);
 	input_free(&in);
-	return r < 0 ? EXIT_FAILURE : EXIT_SUCCESS;
+	return r < 0 || in.error ? EXIT_FAILURE : EXIT_SUCCESS;
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -373,6 +374,41 @@ static void test_gone_within_packet(void **state)
 	child_end(pid);
 }
 
+/* ---- a node ---- */
+
+/* A device that is unplugged, and cannot be waited for, ends the program with an error. */
+static void test_unplugged(void **state)
+{
+	char evdev_option[160], out[4096];
+	int fd, log[2], status;
+	struct frontend fe;
+	ssize_t n;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(mkfifo(script, 0600), 0);
+	fd = open(script, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(pipe2(log, O_CLOEXEC), 0);
+	snprintf(evdev_option, sizeof(evdev_option), "--evdev=%s", script);
+	pid = child_run("VLOOP_INPUT_FAKE_EVDEV",
+			(const char *const[]){ socket_option, evdev_option, NULL }, log[1], -1);
+	close(log[1]);
+	begin(&fe, 0);
+	next(&fe, EV_KEY, KEY_A, 0);
+	assert_int_equal(unlink(script), 0);
+	assert_int_equal(write(fd, "", 1), 1);
+	status = child_wait(pid);
+	n = read(log[0], out, sizeof(out) - 1);
+	assert_true(n > 0);
+	out[n] = '\0';
+	assert_non_null(strstr(out, "cannot wait for it to come back: Too many open files"));
+	assert_int_equal(status, EXIT_FAILURE);
+	frontend_close(&fe);
+	close(log[0]);
+	close(fd);
+}
+
 /* ---- command line ---- */
 
 static int output_of(const char *const *args, const char *input, char *buf, size_t size)
@@ -438,7 +474,7 @@ int main(void)
 		TEST(test_config_bytes), TEST(test_config_at_once), TEST(test_events),
 		TEST(test_buffers),	 TEST(test_status),	    TEST(test_killed),
 		TEST(test_slow_driver),	 TEST(test_gone_within_packet),
-		TEST(test_options),
+		TEST(test_unplugged),	 TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
