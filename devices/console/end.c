@@ -105,34 +105,44 @@ failed:
 }
 
 /*
- * A file description of our own, so that O_NONBLOCK is not seen by others; sockets have none. That of
- * a file stays, since it has the place in the file, and O_APPEND; and files never make anybody wait.
+ * A file description of our own, so that O_NONBLOCK is not seen by others. Sockets have none, nor
+ * may a pipe or terminal of another user be opened: these are shared, and O_NONBLOCK is taken back
+ * at the end. That of a file stays, since it has the place in the file, and O_APPEND; and files
+ * never make anybody wait.
  */
-static int own_fd(int fd, int flags)
+static int own_fd(int fd, int flags, bool *ret_shared)
 {
 	struct stat st;
 	char path[32];
-	int own;
+	int own, old;
 
 	if (!fstat(fd, &st) && S_ISREG(st.st_mode))
 		return fcntl(fd, F_DUPFD_CLOEXEC, 3);
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (own < 0 && errno == ENXIO) {
+	if (own < 0 && (errno == ENXIO || errno == EACCES)) {
 		own = fcntl(fd, F_DUPFD_CLOEXEC, 3);
-		if (own >= 0)
-			fcntl(own, F_SETFL, fcntl(own, F_GETFL) | O_NONBLOCK);
+		old = own < 0 ? -1 : fcntl(own, F_GETFL);
+		if (old >= 0 && !(old & O_NONBLOCK))
+			*ret_shared = fcntl(own, F_SETFL, old | O_NONBLOCK) == 0;
 	}
 	return own;
+}
+
+static void give_back(int fd, bool *shared)
+{
+	if (*shared)
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	*shared = false;
 }
 
 static int open_stdio(struct end *end, const char **ret_problem)
 {
 	*ret_problem = "cannot use the standard input and output";
-	end->in_fd = own_fd(STDIN_FILENO, O_RDONLY);
+	end->in_fd = own_fd(STDIN_FILENO, O_RDONLY, &end->in_shared);
 	if (end->in_fd < 0)
 		return -errno;
-	end->out_fd = own_fd(STDOUT_FILENO, O_WRONLY);
+	end->out_fd = own_fd(STDOUT_FILENO, O_WRONLY, &end->out_shared);
 	if (end->out_fd < 0)
 		return -errno;
 	end->connected = true;
@@ -168,6 +178,8 @@ int end_open(struct end *end, const struct port_spec *spec, const char **ret_pro
 
 static void close_fds(struct end *end)
 {
+	give_back(end->out_fd, &end->out_shared);
+	give_back(end->in_fd, &end->in_shared);
 	if (end->out_fd >= 0 && end->out_fd != end->in_fd)
 		close(end->out_fd);
 	if (end->in_fd >= 0)

@@ -23,6 +23,7 @@
  * @path: of the socket or of the link to the pseudo terminal; "" without one
  * @in_fd: read from here, -1: nobody is there. A pseudo terminal's is open all the time.
  * @out_fd: write here; may be the same
+ * @in_shared, @out_shared: END_STDIO; others have it too, and not with O_NONBLOCK
  * @listen_fd: END_UNIX; clients come here
  * @socket_dev, @socket_ino: its file
  * @connected: somebody is there
@@ -39,6 +40,8 @@ struct end {
 	char path[SPEC_PATH];
 	int in_fd;
 	int out_fd;
+	bool in_shared;
+	bool out_shared;
 	int listen_fd;
 	dev_t socket_dev;
 	ino_t socket_ino;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vloop-console as a program: bytes both ways, back-pressure, nonsense, options. */
 #include <fcntl.h>
+#include <linux/capability.h>
 #include <linux/virtio_console.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -12,6 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <termios.h>
 #include <unistd.h>
@@ -306,6 +308,8 @@ static pid_t run_stdio(int in, int out)
 	assert_true(pid >= 0);
 	if (pid == 0) {
 		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		/* Permissions are for root as well, where that is who runs the tests. */
+		prctl(PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, 0, 0, 0);
 		dup2(in, STDIN_FILENO);
 		dup2(out, STDOUT_FILENO);
 		execl(getenv("VLOOP_CONSOLE"), "vloop-console", console_socket_option, "--stdio",
@@ -341,6 +345,44 @@ static void test_stdio_files(void **state)
 	child_end(pid);
 	close(in);
 	close(out);
+}
+
+/* Those of another user cannot be opened again. They are shared then, and left as they were. */
+static void test_stdio_of_another(void **state)
+{
+	static uint8_t chunk[65536];
+	struct frontend fe;
+	size_t got = 0;
+	int in[2], out[2];
+	ssize_t n;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(pipe2(in, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(out, O_CLOEXEC), 0);
+	assert_int_equal(fchmod(in[0], 0), 0);
+	assert_int_equal(fchmod(out[1], 0), 0);
+	pid = run_stdio(in[0], out[1]);
+	console_begin(&fe, 0, 2);
+	/* Output that finds no room keeps nobody waiting. */
+	console_add(&fe, TX, 0, 1 << 20, false);
+	usleep(100000);
+	assert_int_equal(write(in[1], "input", 5), 5);
+	console_add(&fe, RX, 0, 100, true);
+	assert_int_equal(console_used(&fe, RX), 5);
+	for (; got < 1 << 20; got += (size_t)n) {
+		n = read(out[0], chunk, sizeof(chunk));
+		assert_true(n > 0);
+	}
+	assert_int_equal(console_used(&fe, TX), 0);
+	frontend_close(&fe);
+	child_end(pid);
+	assert_false(fcntl(in[0], F_GETFL) & O_NONBLOCK);
+	assert_false(fcntl(out[1], F_GETFL) & O_NONBLOCK);
+	for (int i = 0; i < 2; i++) {
+		close(in[i]);
+		close(out[i]);
+	}
 }
 
 /* The terminal is gone: so is the program, also while no driver is there. */
@@ -496,12 +538,13 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CONSOLE_TEST(test_both_ways),	    CONSOLE_TEST(test_back_pressure),
-		CONSOLE_TEST(test_malformed),	    CONSOLE_TEST(test_absent),
-		CONSOLE_TEST(test_emergency_write), CONSOLE_TEST(test_size),
-		CONSOLE_TEST(test_left_unread),	    CONSOLE_TEST(test_stdio_files),
-		CONSOLE_TEST(test_stdio_hangup),    CONSOLE_TEST(test_pty_not_printed),
-		CONSOLE_TEST(test_paths_of_others), CONSOLE_TEST(test_options),
+		CONSOLE_TEST(test_both_ways),	     CONSOLE_TEST(test_back_pressure),
+		CONSOLE_TEST(test_malformed),	     CONSOLE_TEST(test_absent),
+		CONSOLE_TEST(test_emergency_write),  CONSOLE_TEST(test_size),
+		CONSOLE_TEST(test_left_unread),	     CONSOLE_TEST(test_stdio_files),
+		CONSOLE_TEST(test_stdio_hangup),     CONSOLE_TEST(test_pty_not_printed),
+		CONSOLE_TEST(test_stdio_of_another), CONSOLE_TEST(test_paths_of_others),
+		CONSOLE_TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
