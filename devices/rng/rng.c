@@ -8,6 +8,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,7 @@ struct rng {
 	struct vloop_queue *queue;	/* while it runs */
 	const char *source;		/* NULL: getrandom(2) */
 	int source_fd;
+	bool source_is_fifo;
 	bool source_watched;
 	uint64_t max_bytes;		/* in one period; 0: no limit */
 	uint64_t period_ms;
@@ -103,6 +105,14 @@ static int source_ready(struct vloop_dev *dev, int fd, uint32_t events, void *us
 	return 0;
 }
 
+/* A FIFO that nobody writes to has ended only if somebody did. */
+static bool at_end(const struct rng *rng)
+{
+	struct pollfd pollfd = { .fd = rng->source_fd, .events = POLLIN };
+
+	return !rng->source_is_fifo || poll(&pollfd, 1, 0) < 0 || pollfd.revents == POLLHUP;
+}
+
 /* Return: 1 (there are bytes); 0 (not yet, serve() will be called again); negative errno. */
 static int fetch(struct rng *rng)
 {
@@ -120,9 +130,9 @@ static int fetch(struct rng *rng)
 		return 1;
 	}
 	/* Bytes that were given once are no entropy the second time: a file is not rewound. */
-	if (n == 0)
+	if (n == 0 && at_end(rng))
 		return -ENODATA;
-	if (errno != EAGAIN && errno != EINTR)
+	if (n < 0 && errno != EAGAIN && errno != EINTR)
 		return -errno;
 	if (rng->source_watched)
 		return 0;
@@ -239,6 +249,8 @@ static int open_source(struct rng *rng)
 		r = -EISDIR;
 	if (r < 0)
 		vloop_program_error(&program, "%s: %s", rng->source, strerror(-r));
+	else
+		rng->source_is_fifo = S_ISFIFO(st.st_mode);
 	return r;
 }
 

@@ -153,6 +153,36 @@ static void test_fifo(void **state)
 	close(fd);
 }
 
+/* Requests wait for the first writer of a FIFO; when the last one is gone, it has ended. */
+static void test_fifo_writer(void **state)
+{
+	struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
+	struct frontend fe;
+	uint32_t id;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	assert_int_equal(mkfifo(source, 0600), 0);
+	pid = RUN("VLOOP_RNG", socket_option, source_option);
+	begin(&fe);
+	driver_add(&fe.driver[0], &buffer, 1, false);
+	driver_publish(&fe.driver[0]);
+	frontend_kick(&fe, 0);
+	/* An answer: it has seen the kick. */
+	assert_int_equal(frontend_stop_queue(&fe, 0), 0);
+	frontend_resume_queue(&fe, 0, 0);
+	fd = open(source, O_WRONLY | O_CLOEXEC);
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, "abcdef", 6), 6);
+	assert_int_equal(frontend_wait_used(&fe, 0, &id), 6);
+	assert_memory_equal(frontend_data(&fe, 0), "abcdef", 6);
+	close(fd);
+	frontend_kick(&fe, 0);
+	assert_int_equal(child_wait(pid), EXIT_FAILURE);
+	frontend_close(&fe);
+}
+
 /* A front-end that calls an event descriptor what is none harms nobody but itself. */
 static void test_pipe_for_calls(void **state)
 {
@@ -436,6 +466,7 @@ int main(void)
 		TEST(test_getrandom), TEST(test_file),	 TEST(test_fifo),
 		TEST(test_limit),     TEST(test_period), TEST(test_null),
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
+		TEST(test_fifo_writer),
 		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_closed_streams),
 		TEST(test_full_output),
 		TEST(test_hangup),    TEST(test_options),
