@@ -122,12 +122,15 @@ static int read_string(struct parser *p, char *ret_text)
 
 static bool parse_number(const char *word, int64_t *ret_number)
 {
+	const char *digits = word + (*word == '+' || *word == '-');
+	/* Not 0, for which a leading zero means octal. */
+	int base = strncasecmp(digits, "0x", 2) ? 10 : 16;
 	char *end;
 
 	if (strspn(word, "+-0123456789") == 0)
 		return false;
 	errno = 0;
-	*ret_number = strtoll(word, &end, 0);
+	*ret_number = strtoll(word, &end, base);
 	return errno == 0 && *end == '\0';
 }
 

@@ -59,11 +59,11 @@ static void test_device(void **state)
 		  "\n"
 		  "name \"a # tablet\"   # with a name\r\n"
 		  "\tserial \"\"\n"
-		  "id 0x03 4660 0x5678 65535\n"
+		  "id 0x03 04660 0x5678 65535\n"
 		  "property INPUT_PROP_DIRECT 2\n"
 		  "bits EV_KEY KEY_1..KEY_3 BTN_TOUCH\n"
 		  "bits EV_LED 1\n"
-		  "abs ABS_X -10 10 1 2 3 4\n"
+		  "abs ABS_X -010 +0x0A 01 2 3 4\n"
 		  "abs ABS_MT_SLOT 0 4");
 	assert_string_equal(s.desc.name, "a # tablet");
 	assert_string_equal(s.desc.serial, "");
@@ -114,6 +114,8 @@ static void test_errors(void **state)
 	wrong("id 1 2 3 x", 1, 10, "the version is not a number");
 	wrong("id 1 2 65536 4", 1, 8, "the product is not between 0 and 65535");
 	wrong("id 1 2 3 99999999999999999999", 1, 10, "not a number");
+	wrong("id 1 2 3 0x", 1, 10, "not a number");
+	wrong("id 1 2 3 08a", 1, 10, "not a number");
 	wrong("property INPUT_PROP_FAST", 1, 10, "no property");
 	wrong("property 32", 1, 10, "no property");
 	wrong("bits EV_FOO 1", 1, 6, "no event type");
