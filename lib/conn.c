@@ -126,6 +126,7 @@ void conn_close(struct vloop_dev *dev)
 	dev->acked = 0;
 	dev->acked_protocol = 0;
 	dev->status = 0;
+	dev->config_refused = false;
 	dev_info(dev, "front-end disconnected");
 	if (dev->ops.disconnected)
 		dev->ops.disconnected(dev);
@@ -166,16 +167,15 @@ int conn_readable(struct vloop_dev *dev)
 	}
 	ack = answers(dev, &msg);
 	r = control_handle(dev, &msg);
-	if (r < 0)
-		dev_error(dev, "%s: %s", name, strerror(-r));
-	else
-		dev_debug(dev, "%s", name);
+	sent = r;
 	/* A refused write of the driver is not the end of the world; anything else is. */
 	if (request == VHOST_USER_SET_CONFIG && r < 0 && r != -EPROTO) {
-		sent = r;
+		dev_log(dev, config_level(dev), "%s: %s", name, strerror(-r));
 		r = 0;
+	} else if (r < 0) {
+		dev_error(dev, "%s: %s", name, strerror(-r));
 	} else {
-		sent = r;
+		dev_debug(dev, "%s", name);
 	}
 	if (vhost_user_shape(VHOST_USER_KIND_REQUEST, request)->replies) {
 		if (r == 0)

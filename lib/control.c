@@ -7,6 +7,7 @@
  */
 #include <errno.h>
 #include <sys/mman.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -328,14 +329,27 @@ static int set_vring_enable(struct vloop_dev *dev, struct vhost_user_msg *msg)
 
 /* ---- configuration space ---- */
 
+/*
+ * How loudly to speak of an access that is refused and leaves the connection: a guest can go on with
+ * those for ever, and the first says it all.
+ */
+int config_level(struct vloop_dev *dev)
+{
+	int level = dev->config_refused ? LOG_DEBUG : LOG_ERR;
+
+	dev->config_refused = true;
+	return level;
+}
+
 static int get_config(struct vloop_dev *dev, struct vhost_user_msg *msg)
 {
 	uint32_t offset = msg->payload.config.offset, size = msg->payload.config.size, n = 0;
 
 	/* Front-ends of another version ask for more than there is: the rest reads as zero. */
 	if (offset >= dev->config_len || size == 0) {
-		dev_error(dev, "bytes %u to %u of the configuration space, which has %u", offset,
-			  offset + size, dev->config_len);
+		dev_log(dev, config_level(dev),
+			"bytes %u to %u of the configuration space, which has %u", offset,
+			offset + size, dev->config_len);
 		vhost_user_init_reply(msg, VHOST_USER_GET_CONFIG, 0);
 		return 0;
 	}

@@ -253,6 +253,7 @@ struct vloop_dev {
 	/* The connection; all of it is forgotten when it ends. */
 	uint64_t acked;
 	uint64_t acked_protocol;
+	bool config_refused;	/* and it was said */
 	uint8_t status;
 	int request_fd;		/* the back-end's own channel */
 	struct mem mem;
@@ -284,6 +285,7 @@ void conn_close(struct vloop_dev *dev);
 
 /* control.c: do what a checked message says; turns @msg into its answer if it has one. */
 int control_handle(struct vloop_dev *dev, struct vhost_user_msg *msg);
+int config_level(struct vloop_dev *dev);
 
 /* memory.c */
 int mem_add(struct mem *mem, const struct vhost_user_region *region, int fd);

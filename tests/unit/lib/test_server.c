@@ -261,6 +261,12 @@ static void test_config(void **state)
 	get_config(&fe, 0, 10, data);
 	assert_memory_equal(data, "\x00\x01\xee\xee\xee\x05\x06\x07\x08\x09", 10);
 	frontend_close(&fe);
+	/* Each front-end gets one line in the log for what was refused. */
+	begin(&fe, &server, BASIC);
+	for (int i = 0; i < 10; i++)
+		assert_int_equal(set_config(&fe, 31, 2, 0xdd, 0), ERANGE);
+	assert_int_equal(atomic_load(&server.errors), 2);
+	frontend_close(&fe);
 	server_stop(&server);
 }
 
