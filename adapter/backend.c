@@ -162,8 +162,9 @@ static int serve_channel(struct backend *backend, uint64_t deadline)
 /*
  * Wait for an answer. A back-end may ask for something on its own channel first and answer us
  * only when it has been served, so that is done meanwhile. @deadline comes closer in a hurry.
+ * @problem is set on failure.
  */
-static int wait_answer(struct backend *backend, uint64_t *deadline)
+static int wait_answer(struct backend *backend, uint32_t request, uint64_t *deadline)
 {
 	bool hurried = false;
 
@@ -177,10 +178,10 @@ static int wait_answer(struct backend *backend, uint64_t *deadline)
 		int n;
 
 		if (now >= *deadline)
-			return -ETIMEDOUT;
+			return explain(backend, request, -ETIMEDOUT);
 		n = poll(fds, 3, (int)(*deadline - now));
 		if (n < 0 && errno != EINTR)
-			return -errno;
+			return explain(backend, request, -errno);
 		if (n <= 0)
 			continue;
 		if (fds[0].revents)
@@ -216,9 +217,9 @@ static int converse(struct backend *backend, struct vhost_user_msg *msg)
 	ret = vhost_user_send(backend->sock, msg, backend->timeout_ms);
 	msg->num_fds = 0;
 	if (!ret && (ack || shape->replies)) {
-		ret = wait_answer(backend, &deadline);
+		ret = wait_answer(backend, request, &deadline);
 		if (ret)
-			return explain(backend, request, ret);
+			return ret;
 		ret = vhost_user_recv(backend->sock, VHOST_USER_KIND_REPLY, msg, rest_ms(deadline));
 		if (ret == -ETIMEDOUT)
 			return problem(backend, ret, "it sent only a part of its answer to %s",

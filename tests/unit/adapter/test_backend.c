@@ -335,6 +335,28 @@ static void test_channel(void **state)
 	stop(&fake, &backend);
 }
 
+/* The same while an answer is waited for, which is not to blame. */
+static void test_channel_nonsense(void **state)
+{
+	struct fake_backend fake;
+	struct vhost_user_msg msg;
+	struct config_space config;
+	struct backend backend;
+
+	(void)state;
+	fake_init(&fake);
+	fake.fault_at = VHOST_USER_GET_CONFIG;
+	fake.fault = FAULT_SILENT;
+	start(&fake, &backend, 10000);
+	assert_int_equal(backend_negotiate(&backend), 0);
+	vhost_user_init(&msg, VHOST_USER_BACKEND_CONFIG_CHANGE, 0);
+	msg.hdr.size = 4000;
+	assert_int_equal(send(fake.channel, &msg.hdr, sizeof(msg.hdr), 0), sizeof(msg.hdr));
+	assert_int_equal(backend_get_config(&backend, type_by_name("blk"), &config), -EPROTO);
+	assert_non_null(strstr(backend.problem, "on its own channel"));
+	stop(&fake, &backend);
+}
+
 static void test_channel_closed(void **state)
 {
 	struct fake_backend fake;
@@ -517,6 +539,7 @@ int main(void)
 		cmocka_unit_test(test_config_sizes),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_channel),
+		cmocka_unit_test(test_channel_nonsense),
 		cmocka_unit_test(test_channel_closed),
 		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_hurry_late),
