@@ -58,18 +58,18 @@ static bool is_program(const char *path)
 /* As execvp(3) will look for it. */
 static bool on_path(const char *program, const char *path)
 {
-	while (*path) {
-		size_t len = strcspn(path, ":");
+	for (;;) {
+		const size_t len = strcspn(path, ":");
 		char candidate[4096];
 
-		snprintf(candidate, sizeof(candidate), "%.*s/%s", (int)len, len ? path : ".",
-			 program);
+		snprintf(candidate, sizeof(candidate), "%.*s/%s", len ? (int)len : 1,
+			 len ? path : ".", program);
 		if (is_program(candidate))
 			return true;
-		path += len;
-		path += *path == ':';
+		if (!path[len])
+			return false;
+		path += len + 1;
 	}
-	return false;
 }
 
 static bool has_program(const struct run_device_conf *device)

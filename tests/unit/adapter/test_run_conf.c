@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -285,6 +286,9 @@ static void test_limits(void **state)
 
 static void test_system(void **state)
 {
+	static const char *const paths[] = {":/nowhere", "/nowhere::/none", "/nowhere:", ":"};
+	char text[200];
+
 	(void)state;
 	assert_int_equal(parse(DEVICE "command = sh\nworking-directory = /"), 0);
 	assert_int_equal(run_conf_check_system(&conf, &error), 0);
@@ -292,6 +296,19 @@ static void test_system(void **state)
 	assert_int_equal(run_conf_check_system(&conf, &error), 0);
 	assert_int_equal(parse(DEVICE "command = sh\nenvironment = PATH=/nowhere"), 0);
 	assert_int_equal(run_conf_check_system(&conf, &error), -EINVAL);
+	/* An empty element of the path is the working directory, wherever it stands. */
+	assert_int_equal(chdir("/bin"), 0);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		sprintf(text, DEVICE "command = sh\nenvironment = PATH=%s", paths[i]);
+		assert_int_equal(parse(text), 0);
+		assert_int_equal(run_conf_check_system(&conf, &error), 0);
+	}
+	assert_int_equal(chdir("/"), 0);
+	for (size_t i = 0; i < sizeof(paths) / sizeof(paths[0]); i++) {
+		sprintf(text, DEVICE "command = sh\nenvironment = PATH=%s", paths[i]);
+		assert_int_equal(parse(text), 0);
+		assert_int_equal(run_conf_check_system(&conf, &error), -EINVAL);
+	}
 	assert_int_equal(parse(DEVICE "command = /no/such/program"), 0);
 	assert_int_equal(run_conf_check_system(&conf, &error), -EINVAL);
 	assert_int_equal(error.at.line, 3);
