@@ -84,6 +84,9 @@ child_run(const struct run_plan *plan, int output, int report, pid_t parent)
 {
 	setpgid(0, 0);
 	default_signals();
+	/* Who writes to our terminal is in its background, where "stty tostop" would stop it. */
+	if (plan->own_stderr)
+		signal(SIGTTOU, SIG_IGN);
 	if (set_streams(output, plan->own_stderr) < 0)
 		child_fail(report, STEP_STREAMS);
 	if (set_identity(plan->identity) < 0)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* Processes and directories of vloop run: real ones. */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -11,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <termios.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -182,6 +185,51 @@ static void test_group(void **state)
 	run_process_signal(&process, SIGKILL);
 }
 
+/* A session whose terminal stops background processes that write to it. 7: ours could. */
+static int write_to_terminal(void)
+{
+	char sh[] = "sh", c[] = "-c", script[] = "echo line >&2; exit 7";
+	char *const argv[] = {sh, c, script, NULL};
+	const struct run_plan plan = {.argv = argv, .own_stderr = true};
+	const uint64_t deadline = now_ms() + BOUND_MS;
+	int master = posix_openpt(O_RDWR | O_NOCTTY), slave;
+	struct run_process process;
+	struct run_end end = {0};
+	struct termios mode;
+
+	if (setsid() < 0 || master < 0 || grantpt(master) || unlockpt(master))
+		return 1;
+	slave = open(ptsname(master), O_RDWR);
+	if (slave < 0 || tcgetattr(slave, &mode))
+		return 2;
+	mode.c_lflag |= TOSTOP;
+	if (tcsetattr(slave, TCSANOW, &mode) || dup2(slave, STDERR_FILENO) < 0)
+		return 3;
+	if (start(&process, &plan))
+		return 4;
+	while (!run_process_ended(&process, &end)) {
+		if (now_ms() > deadline) {
+			run_process_signal(&process, SIGKILL);
+			return 5;
+		}
+		usleep(10000);
+	}
+	return end.code;
+}
+
+static void test_terminal(void **state)
+{
+	pid_t child = fork();
+	int status;
+
+	(void)state;
+	if (!child)
+		_exit(write_to_terminal());
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_true(WIFEXITED(status));
+	assert_int_equal(WEXITSTATUS(status), 7);
+}
+
 /* --- directories */
 
 static char root[] = "/tmp/vloop-run.XXXXXX";
@@ -324,6 +372,7 @@ int main(void)
 		cmocka_unit_test(test_world),
 		cmocka_unit_test(test_no_start),
 		cmocka_unit_test(test_group),
+		cmocka_unit_test(test_terminal),
 		cmocka_unit_test_setup_teardown(test_directory, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_bad_directory, make_root, remove_root),
 		cmocka_unit_test_setup_teardown(test_hostile_directory, make_root, remove_root),
