@@ -35,16 +35,16 @@ report_sum() {
 	((failed == 0))
 }
 
-# follow PREFIX: makes TAP of what guest-run says. Leaves how many tests were started, the one that
-# has not ended, and the machine's exit status.
+# follow PREFIX: makes TAP of what guest-run says. Leaves how many tests were started, the last of
+# them, the one that has not ended, and the machine's exit status.
 follow() {
 	local prefix=$1 line rest
 
-	started=0 current="" machine_status=0
+	started=0 current="" last="" machine_status=0
 	while IFS= read -r line; do
 		rest=${line#* }
 		case ${line%% *} in
-		@start) current=$rest started=$((started + 1)) ;;
+		@start) current=$rest last=$rest started=$((started + 1)) ;;
 		@ok) report ok "$prefix$current" "$rest" && current="" ;;
 		@skip) report skip "$prefix$current" "$rest" && current="" ;;
 		@fail) report "not ok" "$prefix$current" "$rest" && current="" ;;
@@ -55,11 +55,35 @@ follow() {
 	done
 }
 
+# between_tests FILE: of a kernel's log what was said while no test ran that would be blamed for it.
+between_tests() {
+	awk '/(system-test|hostile): (ready|end)/ { on = 1 } /(system-test|hostile): begin/ { on = 0 } on' "$1"
+}
+
+# report_between DIR PREFIX LAST: a failure if the kernel complained before the first test, after
+# the last look at the log, or between two tests. What a test leaves behind may show late.
+report_between() {
+	local dir=$1 file harmless splat patterns
+
+	patterns=$(dirname "${BASH_SOURCE[0]}")/vm/lib/run.sh
+	harmless=$(sed -n "s/^readonly SPLAT_HARMLESS='\(.*\)'\$/\1/p" "$patterns")
+	splat=$(sed -n "s/^readonly SPLAT='\(.*\)'\$/\1/p" "$patterns")
+	for file in "$dir/dmesg.txt" "$dir/console.txt"; do
+		[[ -f $file ]] || continue
+		if between_tests "$file" | grep -vE "$harmless" | grep -E -m 3 -B 3 -A 40 "$splat" >"$dir/between"; then
+			report "not ok" "$2between tests" "the kernel complained, by $3 at the latest"
+			head -n 120 "$dir/between" | sed 's/^/# /'
+			return
+		fi
+	done
+	rm -f "$dir/between"
+}
+
 # run_plan DIR PREFIX COMMAND...: runs DIR/plan in the machine that COMMAND starts, and in another
 # one from the next test on where a test brings the machine down. DIR/plan is used up. The caller's
 # plan_name LINE gives a test's name.
 run_plan() {
-	local dir=$1 prefix=$2 started current machine_status tries=$EMULATOR_TRIES boots=0 line
+	local dir=$1 prefix=$2 started current last machine_status tries=$EMULATOR_TRIES boots=0 line
 
 	shift 2
 	while [[ -s $dir/plan ]]; do
@@ -78,7 +102,11 @@ run_plan() {
 			done <"$dir/plan"
 			tail -n 60 "$dir/vm.log" | sed 's/^/# /'
 			return
+		elif ((machine_status != 0 && machine_status != EXIT_EMULATOR)); then
+			report "not ok" "$prefix$last" "the machine died or hung after it (status $machine_status)"
+			tail -n 60 "$dir/vm.log" | sed 's/^/# /'
 		fi
+		((started == 0)) || report_between "$dir" "$prefix" "$last"
 		((started == 0)) || sed -i "1,${started}d" "$dir/plan"
 	done
 }

@@ -73,7 +73,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..21
+echo 1..23
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -197,6 +197,16 @@ vm_run --counted -- sh -c 'nproc; exit 3'
 [[ $status == 3 && $(<"$work/out") == 1 ]]
 result "--counted"
 
+# run_plan_of NAME...: what the runner of tests makes of the machine that "$work/machine" plays.
+run_plan_of() {
+	rm -rf "$work/plan.d"
+	mkdir "$work/plan.d"
+	printf '%s\n' "$@" >"$work/plan.d/plan"
+	# shellcheck disable=SC2016
+	bash -c '. "$0/lib/common.sh"; . "$0/../runner.sh"; plan_name() { echo "$1"; }
+		run_plan "$1/plan.d" "x " sh "$1/machine"; report_sum' "$here" "$work" >"$work/out" 2>"$work/err"
+}
+
 # A machine that the emulator brings down in "b", that dies of "c" the next time, and runs what is
 # left the third time.
 cat >"$work/machine" <<'EOF'
@@ -208,11 +218,7 @@ case $(wc -l <boots) in
 3) [ "$(cat plan)" = d ] && echo "@start d" && echo "@skip why" ;;
 esac
 EOF
-mkdir "$work/plan.d"
-printf '%s\n' a b c d >"$work/plan.d/plan"
-# shellcheck disable=SC2016
-bash -c '. "$0/lib/common.sh"; . "$0/../runner.sh"; plan_name() { echo "$1"; }
-	run_plan "$1/plan.d" "x " sh "$1/machine"; report_sum' "$here" "$work" >"$work/out" 2>"$work/err"
+run_plan_of a b c d
 [[ $? == 1 ]] && diff - "$work/out" >>"$work/err" <<'EOF'
 ok 1 - x a # 1 s
 # cut o
@@ -224,6 +230,36 @@ ok 4 - x d # SKIP why
 2 passed, 1 failed, 1 skipped
 EOF
 result "tests go on in a new machine where one died"
+
+cat >"$work/machine" <<'EOF'
+echo "@start a"; echo "@ok 1 s"; exit 98
+EOF
+run_plan_of a
+[[ $? == 1 ]] && diff - "$work/out" >>"$work/err" <<'EOF'
+ok 1 - x a # 1 s
+not ok 2 - x a # the machine died or hung after it (status 98)
+# failed: x a
+1 passed, 1 failed, 0 skipped
+EOF
+result "a machine that dies behind its last test"
+
+# Some of the kernel's complaints are a test's.
+cat >"$work/machine" <<'EOF'
+printf '%s\n' 'WARNING: boot' 'hostile: ready' 'hostile: begin 1' 'WARNING: in a test' \
+	'hostile: end 1' 'WARNING: behind it' >"$(dirname "$0")/plan.d/console.txt"
+echo "@start a"; echo "@ok 1 s"
+EOF
+run_plan_of a
+[[ $? == 1 ]] && diff - "$work/out" >>"$work/err" <<'EOF'
+ok 1 - x a # 1 s
+not ok 2 - x between tests # the kernel complained, by a at the latest
+# hostile: ready
+# hostile: end 1
+# WARNING: behind it
+# failed: x between tests
+1 passed, 1 failed, 0 skipped
+EOF
+result "a kernel that complains between tests"
 
 "$here/vm" run --no-such-option >"$work/out" 2>"$work/err"
 [[ $? == 2 ]]
