@@ -35,7 +35,7 @@ fi
 . "$SYSTEM/lib.sh"
 
 # A load that has to end by itself may take this long.
-readonly IO_LIMIT=60
+readonly IO_LIMIT=$((60 * SLOWER))
 
 # start_liar NAME LIE [OPTION...]
 start_liar() {
@@ -483,7 +483,7 @@ case_honest() { :; }
 
 # fuzz [TYPE...]: random calls, for devices of these types.
 fuzz() {
-	timeout -k 5 "$(pick 280 1280)" ioctl-fuzz --seed "$SEED" --rounds "$(pick 6 60)" \
+	timeout -k 5 "$(($(pick 280 1280) * SLOWER))" ioctl-fuzz --seed "$SEED" --rounds "$(pick 6 60)" \
 		"${@/#/--type=}" || fail "ioctl-fuzz: $?"
 }
 

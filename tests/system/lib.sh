@@ -330,7 +330,7 @@ load_stop() {
 	local status=0
 
 	touch "$T/load-stop"
-	wait_until 300 gone "$LOAD" || fail "the load does not end"
+	wait_until $((300 * SLOWER)) gone "$LOAD" || fail "the load does not end"
 	wait "$LOAD" || status=$?
 	rm "$T/load-stop"
 	((status == 0)) || fail "an I/O error or wrong data under load"

@@ -21,7 +21,7 @@ SESSION_CALL_EVENTFD, SESSION_KICK_FILE = 1, 2
 STOP_FAIL, STOP_BROKEN = 1, 2
 VERSION_1 = 1 << 32
 RNG = 4
-SLOW = 90
+SLOW = 90 * int(os.environ.get("SLOWER") or 1)
 MASK = (1 << 64) - 1
 LIBC = ctypes.CDLL(None, use_errno=True)
 LIBC.mmap.restype = ctypes.c_void_p

@@ -14,7 +14,7 @@ has_size() {
 
 # await_bytes FILE BYTES: until so many have come.
 await_bytes() {
-	wait_until 240 has_size "$1" "$2" ||
+	wait_until $((240 * SLOWER)) has_size "$1" "$2" ||
 		fail "$(stat -c %s "$1") of $2 bytes have come to ${1##*/}"
 }
 

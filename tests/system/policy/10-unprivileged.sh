@@ -4,8 +4,9 @@
 # Root only by default; then what the module's parameters allow, and no more.
 . "$SYSTEM/lib.sh"
 
+# Some are there until the test ends.
 as_nobody() {
-	timeout "$SLOW" setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs "$@"
+	timeout $((5 * SLOW)) setpriv --reuid nobody --regid nogroup --clear-groups --no-new-privs "$@"
 }
 
 # refused EXIT-STATUS TYPE NAME [OPTION...]: an attach by somebody without rights.
