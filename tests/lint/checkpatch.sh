@@ -9,7 +9,12 @@ set -euo pipefail
 # Not on: CONSTANT_COMPARISON and MACRO_ARG_UNUSED, which take the version tests
 # of compat.h for something else, and the LINUX_VERSION_CODE one, since the
 # module is for several kernels.
-found=$(perl "$(checkpatch_dir)/checkpatch.pl" --no-tree --no-summary --terse --quiet --show-types \
+ensure_checkpatch
+status=0
+found=$(perl "$CHECKPATCH/checkpatch.pl" --no-tree --no-summary --terse --quiet --show-types \
 	--max-line-length=100 --ignore CONSTANT_COMPARISON,MACRO_ARG_UNUSED,LINUX_VERSION_CODE \
-	-f kernel/*.[ch] kernel/kunit/*.[ch] include/uapi/linux/*.h || true)
-[[ ! $found ]] || { echo "$found" && exit 1; }
+	-f kernel/*.[ch] kernel/kunit/*.[ch] include/uapi/linux/*.h) || status=$?
+if [[ $found ]] || ((status)); then
+	echo "${found:-checkpatch.pl ended with status $status}"
+	exit 1
+fi
