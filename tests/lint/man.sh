@@ -4,6 +4,7 @@
 # Every program has a man page, and every option that --help shows is in it.
 
 set -euo pipefail
+. "$(dirname "$0")/git.inc"
 
 [[ -x build/adapter/vloop ]] || { echo "user space is not built" && exit 77; }
 export LD_LIBRARY_PATH=$PWD/build/lib

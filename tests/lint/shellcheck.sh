@@ -4,6 +4,7 @@
 # Every script passes shellcheck; scripts are found by name or by first line.
 
 set -euo pipefail
+. "$(dirname "$0")/git.inc"
 
 mapfile -t scripts < <(
 	git ls-files | while read -r file; do

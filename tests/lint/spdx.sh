@@ -5,6 +5,7 @@
 # says for its directory. Text for people and generated formats are exempt.
 
 set -euo pipefail
+. "$(dirname "$0")/git.inc"
 
 status=0
 complain() {

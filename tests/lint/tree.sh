@@ -5,18 +5,21 @@
 # in a comment, nothing that was built is tracked.
 
 set -euo pipefail
+. "$(dirname "$0")/git.inc"
 
 status=0
 
 # forbid WHAT PATTERN [PATHSPEC...]
 forbid() {
-	local what=$1 pattern=$2
+	local what=$1 pattern=$2 found=0
 
 	shift 2
-	if git grep -nIE -e "$pattern" -- "$@" ':!tests/lint/tree.sh'; then
-		echo "^ $what"
-		status=1
-	fi
+	git grep -nIE -e "$pattern" -- "$@" ':!tests/lint/tree.sh' || found=$?
+	case $found in
+	0) echo "^ $what" && status=1 ;;
+	1) ;;
+	*) echo "git grep ended with $found, looking for: $what" && status=1 ;;
+	esac
 }
 
 # Hosts of this machine's package sources that are not Debian's own.
