@@ -14,6 +14,9 @@ readonly EXIT_SPLAT=99     # the command may have passed, the kernel complained
 readonly EXIT_TIMEOUT=124
 readonly EXIT_RUNNER=125   # the runner itself failed, the command never ran
 
+# depmod, modprobe, chroot: not in the PATH of ordinary Debian users.
+PATH=$PATH:/usr/sbin:/sbin
+
 readonly ALL_KERNELS=(6.1 6.12 7.2) DEBUG_KERNELS=(uml debug)
 readonly DEFAULT_KERNEL=6.12
 readonly USERLAND_SUITE=trixie
