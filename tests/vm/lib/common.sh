@@ -21,9 +21,6 @@ readonly ALL_KERNELS=(6.1 6.12 7.2) DEBUG_KERNELS=(uml debug)
 readonly DEFAULT_KERNEL=6.12
 readonly USERLAND_SUITE=trixie
 
-CACHE=${VLOOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-loopback}
-readonly CACHE
-
 say() {
 	printf 'vm: %s\n' "$*" >&2
 }
@@ -37,6 +34,14 @@ usage_error() {
 	say "$* (see vm --help)"
 	exit "$EXIT_USAGE"
 }
+
+# Some containers and services have no HOME.
+if [[ ! ${VLOOP_CACHE:-${XDG_CACHE_HOME:-${HOME:-}}} ]]; then
+	HOME=$(getent passwd "$(id -u)" | cut -d: -f6) || true
+	[[ $HOME ]] || die "there is no home directory for the cache; name a directory with VLOOP_CACHE"
+fi
+CACHE=${VLOOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-loopback}
+readonly CACHE
 
 # The names in a package list, comments removed.
 list_packages() {
