@@ -57,7 +57,7 @@ root_key() {
 	local packages
 
 	packages=$(root_packages "$1") || exit
-	printf '%s %s %s\n' "$ROOT_FORMAT" "$2" "$(sort -u <<<"$packages" | hash_of)"
+	printf '%s %s %s\n' "$ROOT_FORMAT" "$2" "$(LC_ALL=C sort -u <<<"$packages" | hash_of)"
 }
 
 # Writes a Debian tree as a tar file: bootstrap NAME SUITE TARFILE LOGFILE.
