@@ -8,6 +8,7 @@ set -uo pipefail
 
 cd "$(dirname "$0")/.." || exit
 readonly DIR=build-asan
+readonly LOG=$DIR/meson-logs/testlog.json
 
 [[ -f $DIR/build.ninja ]] ||
 	meson setup "$DIR" -Dtests=enabled -Db_sanitize=address,undefined -Db_lundef=false >&2 || exit
@@ -17,5 +18,10 @@ export ASAN_OPTIONS=detect_leaks=1:abort_on_error=0:detect_stack_use_after_retur
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 # Of programs that leave the choice to cmocka.
 export CMOCKA_MESSAGE_OUTPUT=TAP
-meson test -C "$DIR" --no-rebuild --timeout-multiplier 4 --num-processes "$(nproc)" >&2
-scripts/meson-tap.py "$DIR/meson-logs/testlog.json"
+# An earlier run's would be counted if this one cannot start.
+rm -f "$LOG"
+status=0
+meson test -C "$DIR" --no-rebuild --timeout-multiplier 4 --num-processes "$(nproc)" >&2 || status=$?
+[[ -f $LOG ]] || { echo "meson test ended with status $status before any test" >&2 && exit 1; }
+# Its own status too: it may have been ended early, with tests that all passed.
+scripts/meson-tap.py "$LOG" && exit "$status"
