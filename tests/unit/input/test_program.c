@@ -3,6 +3,7 @@
  * vloop-input as a program, with a script as its source: what a driver reads in the configuration
  * space, what it gets for right and wrong buffers, what becomes of what it sends.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/input.h>
@@ -339,6 +340,42 @@ static void test_slow_driver(void **state)
 	child_end(pid);
 }
 
+/* Whether all timers of @pid are over, and it knows. */
+static bool timers_over(pid_t pid)
+{
+	char name[320], text[512];
+	struct dirent *entry;
+	bool over = true;
+	ssize_t n;
+	DIR *fds;
+	int fd;
+
+	snprintf(name, sizeof(name), "/proc/%d/fdinfo", pid);
+	fds = opendir(name);
+	assert_non_null(fds);
+	while (over && (entry = readdir(fds))) {
+		snprintf(name, sizeof(name), "/proc/%d/fdinfo/%s", pid, entry->d_name);
+		fd = open(name, O_RDONLY | O_CLOEXEC);
+		if (fd < 0)
+			continue;
+		n = read(fd, text, sizeof(text) - 1);
+		text[n < 0 ? 0 : n] = '\0';
+		if (strstr(text, "\nticks: "))
+			over = strstr(text, "\nticks: 0\n") && strstr(text, "\nit_value: (0, 0)\n");
+		close(fd);
+	}
+	closedir(fds);
+	return over;
+}
+
+static void wait_timers_over(pid_t pid)
+{
+	for (int ms = 0; !timers_over(pid); ms += 10) {
+		assert_true(ms < ANSWER_MS);
+		usleep(10000);
+	}
+}
+
 /* A driver goes while a packet of the script is not complete: the next one gets the state, and the rest. */
 static void test_gone_within_packet(void **state)
 {
@@ -367,7 +404,7 @@ static void test_gone_within_packet(void **state)
 	begin(&fe, 0);
 	next_state(&fe, false);
 	frontend_stop_queue(&fe, EVENTS);
-	usleep(400000);
+	wait_timers_over(pid);
 	frontend_start_queue(&fe, EVENTS, 64);
 	next_state(&fe, true);
 	frontend_close(&fe);
