@@ -18,6 +18,7 @@
 
 /* What may wait for drivers, and what ends their waiting: one never holds up the other. */
 struct workqueue_struct *vlb_slow_wq;
+struct workqueue_struct *vlb_unmap_wq;
 struct workqueue_struct *vlb_wq;
 
 static DEFINE_MUTEX(devices_lock);
@@ -396,30 +397,31 @@ void vlb_device_orphan(struct vlb_device *vlb)
 
 /**
  * vlb_devices_init - before any device
+static void destroy_workqueues(void)
+{
+	struct workqueue_struct *all[] = { vlb_slow_wq, vlb_unmap_wq, vlb_wq };
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(all); i++)
+		if (all[i])
+			destroy_workqueue(all[i]);
+}
+
  *
  * Return: 0 or -errno.
  */
 int vlb_devices_init(void)
 {
-	int err;
+	int err = -ENOMEM;
 
 	vlb_slow_wq = alloc_workqueue("virtio-loopback-slow", WQ_UNBOUND, WQ_MAX_ACTIVE);
-	if (!vlb_slow_wq)
-		return -ENOMEM;
-	err = -ENOMEM;
+	vlb_unmap_wq = alloc_workqueue("virtio-loopback-unmap", WQ_UNBOUND, WQ_MAX_ACTIVE);
 	/* A disk that must be given up has to be, also where memory for a thread waits for it. */
 	vlb_wq = alloc_workqueue("virtio-loopback", WQ_UNBOUND | WQ_MEM_RECLAIM, WQ_MAX_ACTIVE);
-	if (!vlb_wq)
-		goto destroy_slow;
-	err = class_register(&vlb_class);
+	if (vlb_slow_wq && vlb_unmap_wq && vlb_wq)
+		err = class_register(&vlb_class);
 	if (err)
-		goto destroy;
-	return 0;
-
-destroy:
-	destroy_workqueue(vlb_wq);
-destroy_slow:
-	destroy_workqueue(vlb_slow_wq);
+		destroy_workqueues();
 	return err;
 }
 
@@ -433,6 +435,5 @@ void vlb_devices_exit(void)
 {
 	wait_event(alive_wait, !atomic_read(&alive));
 	class_unregister(&vlb_class);
-	destroy_workqueue(vlb_slow_wq);
-	destroy_workqueue(vlb_wq);
+	destroy_workqueues();
 }

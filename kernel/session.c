@@ -160,10 +160,21 @@ static int charge(struct vlb_link *link, unsigned long npages)
 	return 0;
 }
 
+/*
+ * Memory that belongs to nobody but its users: of a memory file, anonymous, huge. A file system writes
+ * its pages back, and keeps them locked for as long as it likes, where it is one in user space.
+ */
+static bool is_memory(struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	return folio_test_swapbacked(folio) || folio_test_hugetlb(folio);
+}
+
 /* Pin the caller's pages, charge them to it, and map them here in one piece. */
 static int map_pool(struct vlb_link *link, u64 addr)
 {
-	unsigned long want = link->vlb->pool_len >> PAGE_SHIFT;
+	unsigned long want = link->vlb->pool_len >> PAGE_SHIFT, i;
 	int err;
 
 	link->pages = kvcalloc(want, sizeof(*link->pages), GFP_KERNEL_ACCOUNT);
@@ -183,11 +194,14 @@ static int map_pool(struct vlb_link *link, u64 addr)
 			return n == -ENOMEM ? n : -EFAULT;
 		link->npages += n;
 	}
+	for (i = 0; i < want; i++)
+		if (!is_memory(link->pages[i]))
+			return -EINVAL;
 	link->pool = vmap(link->pages, link->npages, VM_MAP, PAGE_KERNEL);
 	return link->pool ? 0 : -ENOMEM;
 }
 
-/* Unpinning takes page locks, which user space may hold up: not for a reset to wait for. */
+/* Unpinning takes page locks: not for a reset to wait for, nor for other devices. */
 static void unmap_fn(struct work_struct *work)
 {
 	struct vlb_link *link = container_of(work, struct vlb_link, unmap_work);
@@ -269,7 +283,7 @@ void vlb_link_destroy(struct vlb_link *link)
 		atomic64_sub(link->charged, &link->mm->pinned_vm);
 		mmdrop(link->mm);
 	}
-	queue_work(vlb_slow_wq, &link->unmap_work);
+	queue_work(vlb_unmap_wq, &link->unmap_work);
 }
 
 /**

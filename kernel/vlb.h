@@ -481,6 +481,7 @@ extern struct workqueue_struct *vlb_wq;
 extern struct workqueue_struct *vlb_slow_wq;
 int vlb_devices_init(void);
 void vlb_devices_exit(void);
+extern struct workqueue_struct *vlb_unmap_wq;
 struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *config,
 				     const struct vlb_type *type);
 struct vlb_device *vlb_device_find(const char *name);

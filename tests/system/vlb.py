@@ -163,13 +163,16 @@ class File:
 
 
 class Pool:
-    """A memory file, and its mapping."""
+    """A memory file, or another one, and its mapping."""
 
-    def __init__(self, length, seal=True, flags=mmap.MAP_SHARED, prot=None):
+    def __init__(self, length, seal=True, flags=mmap.MAP_SHARED, prot=None, path=None):
         self.length = length
-        self.fd = os.memfd_create("pool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        if path:
+            self.fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+        else:
+            self.fd = os.memfd_create("pool", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self.fd, length)
-        if seal:
+        if seal and not path:
             fcntl.fcntl(self.fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW |
                         fcntl.F_SEAL_SEAL)
         prot = mmap.PROT_READ | mmap.PROT_WRITE if prot is None else prot

@@ -3,6 +3,7 @@
 """Sessions with memory and descriptors that will not do."""
 import mmap
 import os
+import subprocess
 import sys
 
 sys.path.insert(0, os.environ["SYSTEM"])
@@ -73,6 +74,14 @@ refused(BAD, pool=Shifted())
 refused("OK|" + BAD, pool=vlb.Pool(length, flags=mmap.MAP_PRIVATE))
 refused(BAD, pool=vlb.Pool(length, prot=mmap.PROT_READ))
 refused(BAD, pool=vlb.Pool(length, prot=0))
+
+# A file whose pages a file system may lock. Anonymous memory is all right.
+os.makedirs("disk")
+subprocess.run("truncate -s 64M disk.img && mkfs.ext4 -q disk.img && mount -o loop disk.img disk",
+               shell=True, check=True)
+refused(BAD, pool=vlb.Pool(length, path="disk/pool"))
+subprocess.run(["umount", "disk"], check=True)
+refused("OK", pool=vlb.Pool(length, flags=mmap.MAP_SHARED | mmap.MAP_ANONYMOUS))
 
 # Kick and call that are no eventfds.
 null = os.open("/dev/null", os.O_RDWR)
