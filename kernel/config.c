@@ -169,8 +169,8 @@ static void ask_and_wait(struct vlb_device *vlb, const struct vlb_field *field, 
 
 	trace_vlb_config_write(vlb, field->offset, field->len, error);
 	if (late) {
-		dev_err(&vlb->dev, "config write at offset %u was not answered within %u ms; device is broken\n",
-			field->offset, vlb->timeout_ms);
+		dev_err_ratelimited(&vlb->dev, "config write at offset %u was not answered within %u ms; device is broken\n",
+				    field->offset, vlb->timeout_ms);
 		vlb_device_break_async(vlb, VLB_BROKEN_TIMEOUT);
 	} else if (error) {
 		dev_warn_ratelimited(&vlb->dev, "config write at offset %u failed: %d\n",

@@ -73,8 +73,8 @@ void vlb_device_break(struct vlb_device *vlb, u32 reason)
 
 	vlb_config_abort(vlb);
 	if (reason == VLB_BROKEN_TIMEOUT)
-		dev_err(&vlb->dev, "no answer from user space within %u ms; requests fail from now on\n",
-			vlb->timeout_ms);
+		dev_err_ratelimited(&vlb->dev, "no answer from user space within %u ms; requests fail from now on\n",
+				    vlb->timeout_ms);
 }
 
 static void break_fn(struct work_struct *work)
@@ -189,6 +189,8 @@ static void remove_fn(struct work_struct *work)
 
 	vlb_post(vlb, VLB_EVENT_REMOVED);
 	complete_all(&vlb->removed);
+	/* For who has read that event already, and waits for the end. */
+	wake_up_interruptible(&vlb->event_wait);
 	put_device(&vlb->dev);
 }
 
@@ -395,8 +397,6 @@ void vlb_device_orphan(struct vlb_device *vlb)
 	put_device(&vlb->dev);
 }
 
-/**
- * vlb_devices_init - before any device
 static void destroy_workqueues(void)
 {
 	struct workqueue_struct *all[] = { vlb_slow_wq, vlb_unmap_wq, vlb_wq };
@@ -407,6 +407,8 @@ static void destroy_workqueues(void)
 			destroy_workqueue(all[i]);
 }
 
+/**
+ * vlb_devices_init - before any device
  *
  * Return: 0 or -errno.
  */

@@ -632,7 +632,7 @@ static const struct vlb_type types[] = {
 	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit },
 	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, can_fit },
 	{ 40, "bt", BT_CLASS, false, BT_POOL, BT_POOL, NULL, bt_roles, NULL },
-	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, gpio_roles, gpio_fit,
+	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, gpio_roles, gpio_fit,
 	  .fixed = true },
 	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },
 };

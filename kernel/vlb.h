@@ -389,6 +389,7 @@ struct vlb_config_write {
  * @probed_work: waits for the end of the driver's probe
  * @removed: completed when the device is gone
  * @config_lock, @config, @config_len, @generation: the config space that the driver sees
+ * @config_moment: when user space replaced it; 64 bits of jiffies
  * @notify_work: tells the driver that it changed
  * @notify_next: not before this moment; 64 bits of jiffies, with @lock
  * @config_mutex: one config write at a time
@@ -445,6 +446,7 @@ struct vlb_device {
 	u8 *config;
 	u32 config_len;
 	u32 generation;
+	u64 config_moment;
 	struct delayed_work notify_work;
 	u64 notify_next;
 	struct mutex config_mutex;
@@ -479,9 +481,9 @@ extern struct miscdevice vlb_control;
 /* device.c */
 extern struct workqueue_struct *vlb_wq;
 extern struct workqueue_struct *vlb_slow_wq;
+extern struct workqueue_struct *vlb_unmap_wq;
 int vlb_devices_init(void);
 void vlb_devices_exit(void);
-extern struct workqueue_struct *vlb_unmap_wq;
 struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *config,
 				     const struct vlb_type *type);
 struct vlb_device *vlb_device_find(const char *name);
