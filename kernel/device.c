@@ -9,6 +9,7 @@
  */
 #include <linux/capability.h>
 #include <linux/cred.h>
+#include <linux/freezer.h>
 #include <linux/kmod.h>
 #include <linux/sched.h>
 #include <linux/slab.h>
@@ -22,6 +23,9 @@ struct workqueue_struct *vlb_unmap_wq;
 struct workqueue_struct *vlb_wq;
 
 static DEFINE_MUTEX(devices_lock);
+static DECLARE_WAIT_QUEUE_HEAD(awake_wait);
+bool vlb_asleep;
+unsigned int vlb_sleeps;
 static LIST_HEAD(devices);		/* by name, until removed */
 static atomic_t alive;			/* until freed */
 static DECLARE_WAIT_QUEUE_HEAD(alive_wait);
@@ -336,12 +340,24 @@ struct vlb_device *vlb_device_find(const char *name)
  * vlb_device_register - let a driver probe the device
  * @vlb: the device
  *
- * Return: 0, or -EBADFD: done before, or removed.
+ * Waits while the machine sleeps, which waits for probes when nobody can answer them any more.
+ *
+ * Return: 0, -ERESTARTSYS, or -EBADFD: done before, or removed.
  */
 int vlb_device_register(struct vlb_device *vlb)
 {
-	int err = -EBADFD;
+	int err;
 
+	do {
+		err = wait_event_freezable(awake_wait, !READ_ONCE(vlb_asleep));
+		if (err)
+			return err;
+		mutex_lock(&devices_lock);
+		if (!vlb_asleep)
+			break;
+		mutex_unlock(&devices_lock);
+	} while (true);
+	err = -EBADFD;
 	mutex_lock(&vlb->lock);
 	if (vlb->state == VLB_STATE_CREATED) {
 		set_state(vlb, VLB_STATE_WAITING);
@@ -349,6 +365,7 @@ int vlb_device_register(struct vlb_device *vlb)
 		err = 0;
 	}
 	mutex_unlock(&vlb->lock);
+	mutex_unlock(&devices_lock);
 	return err;
 }
 
@@ -395,6 +412,86 @@ void vlb_device_orphan(struct vlb_device *vlb)
 	vlb_device_break(vlb, VLB_BROKEN_OWNER);
 	vlb_device_remove(vlb, false);
 	put_device(&vlb->dev);
+}
+
+/* Why the machine cannot sleep, or NULL. */
+static const char *keeps_awake(struct vlb_device *vlb)
+{
+	bool answered;
+
+	if (work_busy(&vlb->register_work))
+		return "its driver is looking at it";
+	mutex_lock(&vlb->lock);
+	answered = vlb->registered && !vlb->failing;
+	mutex_unlock(&vlb->lock);
+	if (answered && vlb->type->needed_asleep)
+		return "its driver may use it when nobody can answer; detach it first";
+	return NULL;
+}
+
+/**
+ * vlb_devices_sleep - the machine is going to sleep, and user space to be frozen
+ *
+ * Return: 0, or -EBUSY: a driver would wait for an answer then.
+ */
+int vlb_devices_sleep(void)
+{
+	struct vlb_device *vlb;
+	const char *why = NULL;
+
+	mutex_lock(&devices_lock);
+	list_for_each_entry(vlb, &devices, node) {
+		why = keeps_awake(vlb);
+		if (!why)
+			continue;
+		dev_warn_ratelimited(&vlb->dev, "keeps the machine from sleeping: %s\n", why);
+		break;
+	}
+	WRITE_ONCE(vlb_asleep, !why);
+	mutex_unlock(&devices_lock);
+	return why ? -EBUSY : 0;
+}
+
+/**
+ * vlb_devices_wake - user space runs again
+ */
+void vlb_devices_wake(void)
+{
+	mutex_lock(&devices_lock);
+	WRITE_ONCE(vlb_sleeps, vlb_sleeps + 1);
+	WRITE_ONCE(vlb_asleep, false);
+	mutex_unlock(&devices_lock);
+	wake_up_all(&awake_wait);
+}
+
+/* One that is not broken, and its reference; or NULL. */
+static struct vlb_device *find_whole(void)
+{
+	struct vlb_device *vlb, *found = NULL;
+
+	mutex_lock(&devices_lock);
+	list_for_each_entry(vlb, &devices, node) {
+		if (READ_ONCE(vlb->broken) || READ_ONCE(vlb->state) == VLB_STATE_REMOVED)
+			continue;
+		get_device(&vlb->dev);
+		found = vlb;
+		break;
+	}
+	mutex_unlock(&devices_lock);
+	return found;
+}
+
+/**
+ * vlb_devices_give_up - break all devices
+ */
+void vlb_devices_give_up(void)
+{
+	struct vlb_device *vlb;
+
+	while ((vlb = find_whole())) {
+		vlb_device_break(vlb, VLB_BROKEN_TIMEOUT);
+		put_device(&vlb->dev);
+	}
 }
 
 static void destroy_workqueues(void)

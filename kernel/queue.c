@@ -535,16 +535,18 @@ static void arm_watch(struct vlb_queue *q, bool waited)
 	q->watching = true;
 	q->watch_pushed = q->pushed;
 	q->watch_waited = waited;
+	q->watch_sleeps = READ_ONCE(vlb_sleeps);
 	queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms));
 }
 
 /*
  * Where something came back the next period decides, even if nothing is out now: whoever offers requests
- * may find one more, of which the driver does not notify.
+ * may find one more, of which the driver does not notify. Who is asleep is not silent.
  */
 static void watch_fn(struct work_struct *work)
 {
 	struct vlb_queue *q = container_of(work, struct vlb_queue, watch.work);
+	bool slept = READ_ONCE(vlb_asleep) || q->watch_sleeps != READ_ONCE(vlb_sleeps);
 	bool waits = false, moved = false, silent;
 
 	spin_lock_irq(&q->lock);
@@ -552,7 +554,7 @@ static void watch_fn(struct work_struct *work)
 		waits = le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) != q->used_idx;
 		moved = q->pushed != q->watch_pushed;
 	}
-	silent = waits && q->watch_waited && !moved;
+	silent = waits && q->watch_waited && !moved && !slept;
 	q->watching = false;
 	if (!silent && (waits || moved))
 		arm_watch(q, waits);

@@ -616,7 +616,8 @@ static const struct vlb_type types[] = {
 	  console_fit },
 	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL, true },
 	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
-	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit },
+	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit,
+	  .needed_asleep = true },
 	{ 16, "gpu", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 17, "rtc", VLB_CLASS_TRUSTED, false, SZ_256K, SZ_128K, NULL, rtc_roles, NULL },
 	{ 18, "input", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_256K, input_writable, input_roles,
@@ -629,12 +630,14 @@ static const struct vlb_type types[] = {
 	{ 26, "fs", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_8M, NULL, fs_roles, fs_fit },
 	{ 27, "pmem", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 32, "scmi", VLB_CLASS_TRUSTED, false, SZ_512K, SZ_512K, NULL, scmi_roles, NULL },
-	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit },
+	{ 34, "i2c", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, i2c_roles, i2c_fit,
+	  .needed_asleep = true },
 	{ 36, "can", VLB_CLASS_OPEN, false, SZ_1M, SZ_512K, NULL, can_roles, can_fit },
 	{ 40, "bt", BT_CLASS, false, BT_POOL, BT_POOL, NULL, bt_roles, NULL },
 	{ 41, "gpio", VLB_CLASS_TRUSTED, false, SZ_1M, SZ_1M, NULL, gpio_roles, gpio_fit,
-	  .fixed = true },
-	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL },
+	  .fixed = true, .needed_asleep = true },
+	{ 45, "spi", VLB_CLASS_TRUSTED, false, SZ_1M, 0, NULL, spi_roles, NULL,
+	  .needed_asleep = true },
 };
 
 /**

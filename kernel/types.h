@@ -120,6 +120,8 @@ struct vlb_field {
  *	it is removed: the buffers come back empty then
  * @fixed: the driver reads numbers of the config space that belong together one by one, and once:
  *	they stay what they were when the device was made
+ * @needed_asleep: the driver, or whoever uses it, makes requests while the machine goes to sleep and
+ *	wakes up, and waits for them
  */
 struct vlb_type {
 	u32 id;
@@ -133,6 +135,7 @@ struct vlb_type {
 	void (*fit)(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features);
 	bool waited;
 	bool fixed;
+	bool needed_asleep;
 };
 
 /**

@@ -4,6 +4,7 @@
  *
  * Locks, outermost first:
  *
+ *   devices_lock       mutex (device.c): the list of devices, and the machine's sleep.
  *   vlb->lock          mutex: state, session, epoch. Never held while waiting for user space
  *                      or for a driver.
  *   q->complete, then  gates (queue.c): one context at a time takes completions, or submits.
@@ -263,6 +264,7 @@ struct vlb_redo {
  * @watching: it is armed, or on its way; as the next two and @pushed, q->lock
  * @watch_pushed: @pushed when it was armed
  * @watch_waited: a request was out then
+ * @watch_sleeps: vlb_sleeps then
  * @kobj: the directory in sysfs
  */
 struct vlb_queue {
@@ -306,6 +308,7 @@ struct vlb_queue {
 	struct delayed_work watch;
 	bool watching;
 	bool watch_waited;
+	unsigned int watch_sleeps;
 	u64 watch_pushed;
 	struct vlb_stats stats;
 	struct kobject *kobj;
@@ -482,6 +485,12 @@ extern struct miscdevice vlb_control;
 extern struct workqueue_struct *vlb_wq;
 extern struct workqueue_struct *vlb_slow_wq;
 extern struct workqueue_struct *vlb_unmap_wq;
+/* User space is frozen, or about to be; how often it was. */
+extern bool vlb_asleep;
+extern unsigned int vlb_sleeps;
+int vlb_devices_sleep(void);
+void vlb_devices_wake(void);
+void vlb_devices_give_up(void);
 int vlb_devices_init(void);
 void vlb_devices_exit(void);
 struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *config,

@@ -255,6 +255,25 @@ static void roles_watched_busy(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
 }
 
+/* A machine that sleeps does not count as time. */
+static void roles_watched_asleep(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "blk");
+	struct fake_disk_request r;
+
+	fake_attach(f, PAGES, true);
+	f->vlb->privileged = false;
+	add_and_watch(f, &r);
+	KUNIT_ASSERT_EQ(test, vlb_devices_sleep(), 0);
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), 0);
+	vlb_devices_wake();
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), 0);
+	flush_delayed_work(&f->q->watch);
+	KUNIT_EXPECT_EQ(test, fake_broken(f->vlb), VLB_BROKEN_TIMEOUT);
+}
+
 /* A disk is given up when no back-end comes, too. */
 static void roles_watched_alone(struct kunit *test)
 {
@@ -282,6 +301,7 @@ static struct kunit_case roles_cases[] = {
 	KUNIT_CASE(roles_watched_late),
 	KUNIT_CASE(roles_watched_unasked),
 	KUNIT_CASE(roles_watched_busy),
+	KUNIT_CASE(roles_watched_asleep),
 	{ }
 };
 

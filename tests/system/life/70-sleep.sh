@@ -1,0 +1,75 @@
+#!/bin/bash
+# SPDX-License-Identifier: BSD-3-Clause
+#
+# The machine goes to sleep, up to where all processes are frozen: a disk goes on afterwards. It does not
+# where a driver would wait for one of these processes.
+# variants: vloop-blk
+. "$SYSTEM/lib.sh"
+
+readonly POWER=/sys/power
+[[ -w $POWER/pm_test ]] || skip "this kernel has no pm_test"
+cleanup_fn eval "echo none >$POWER/pm_test; echo 1 >$POWER/sync_on_suspend"
+# Five seconds, and no device of the machine sees anything of it.
+echo freezer >$POWER/pm_test
+# That would wait for a disk that says nothing, see doc/security.md.
+echo 0 >$POWER/sync_on_suspend
+
+go_to_sleep() {
+	timeout "$SLOW" bash -c "echo freeze >$POWER/state" 2>sleep.log
+}
+
+# refused WORDS: and the log of the kernel says why.
+refused() {
+	! go_to_sleep || fail "the machine slept"
+	grep -q 'resource busy' sleep.log || fail "it says: $(cat sleep.log)"
+	dmesg | tail -n 20 | grep -q "virtio-loopback.*keeps the machine from sleeping: $1" ||
+		fail "the kernel does not say why"
+}
+
+make_disk disk.img 64M
+start_disk d disk.img
+attach d blk --timeout 1
+load_start "$(dev d)" --size=8m >load.log 2>&1
+wait_busy d
+go_to_sleep || fail "going to sleep: $(cat sleep.log)"
+state_is d running || fail "the disk did not survive"
+load_stop
+
+# A driver of buses, and what they connect, may use it in the meantime. A disk that says nothing is looked
+# at for as long as it takes.
+python3 - <<'EOF' &
+import ctypes
+import os
+import sys
+import time
+
+sys.path.insert(0, os.environ["SYSTEM"])
+import vlb
+
+bus = vlb.File()
+bus.call(vlb.CREATE, vlb.create("bus", type=34))
+bus.call(vlb.REGISTER, vlb.simple())
+bus.event_until(vlb.REGISTERED)
+open("bus.ready", "w").close()
+vlb.wait_for("the end of the bus", lambda: os.path.exists("bus.over"))
+bus.close()
+vlb.wait_for("the bus goes", lambda: vlb.device_gone("bus"))
+
+config = ctypes.create_string_buffer((2048).to_bytes(8, "little"), 60)
+disk = vlb.File()
+disk.call(vlb.CREATE, vlb.create("disk", type=2, config=ctypes.addressof(config), config_len=60))
+disk.call(vlb.REGISTER, vlb.simple())
+disk.event_until(vlb.DRIVER_OK)
+open("disk.ready", "w").close()
+while True:
+    time.sleep(1)
+EOF
+wait_until "$SLOW" test -e bus.ready
+refused 'its driver may use it'
+touch bus.over
+wait_until "$SLOW" test -e disk.ready
+refused 'its driver is looking at it'
+kill $!
+wait_no_device disk
+go_to_sleep || fail "going to sleep again: $(cat sleep.log)"
+detach d
