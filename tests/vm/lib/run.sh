@@ -217,9 +217,9 @@ cleanup_run() {
 	local pid
 
 	for pid in "${MACHINE_PID:-}" "${TAIL_PIDS[@]}"; do
-		[[ $pid ]] && kill -9 "$pid" 2>/dev/null
+		[[ ! $pid ]] || kill -9 "$pid" 2>/dev/null || true
 	done
-	[[ $RUN ]] && rm -rf "$RUN"
+	[[ ! $RUN ]] || rm -rf "$RUN"
 }
 
 # A guest that says nothing any more: where are its CPUs? An NMI reaches them also with interrupts off; the
