@@ -69,7 +69,7 @@ list=$(
 mkdir -p "$STATE"
 printf '%s\n' "$list" >"$MANIFEST"
 chmod -R u=rwX,go=rX "$stage"
-tar -C "$stage" --owner=root --group=root -c . | tar -C "${ROOT:-/}" --no-overwrite-dir -x
+tar -C "$stage" --owner=root --group=root -c . | tar -C "${ROOT:-/}" --no-overwrite-dir --keep-directory-symlink -x
 
 if live && [[ $keep != installed ]]; then
 	step "building the module for $RELEASE" dkms install -m "$DKMS_NAME" -v "$VERSION" -k "$RELEASE"
