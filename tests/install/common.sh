@@ -12,20 +12,40 @@ forget_tree() {
 # works [COMMAND...]: from the module to the device, with what is installed. COMMAND has to succeed while
 # there is a device.
 works() {
-	local device
+	local rng status=0 log=/tmp/rng.log
 
-	modprobe virtio_loopback && udevadm settle
+	modprobe virtio_loopback && udevadm settle || return
 	[[ $(stat -c %F:%a:%U /dev/virtio-loopback) == "character special file:600:root" ]] || return
-	vloop-rng --socket-path=/tmp/rng.sock &
-	until [[ -S /tmp/rng.sock ]]; do sleep 0.1; done
-	device=$(vloop attach rng /tmp/rng.sock --name r --background) || return
-	[[ $device == /dev/hwrng* ]] || { echo "$device" && return 1; }
-	timeout 20 head -c 32 /dev/hwrng | cmp -n 32 - /dev/zero && return 1
-	(($# == 0)) || "$@" || return
-	vloop detach r
-	kill %1
-	wait
+	# Its output is not ours: who reads that would wait for its end as well.
+	vloop-rng --socket-path=/tmp/rng.sock >"$log" 2>&1 &
+	rng=$!
+	device_works "$@" || status=1
+	kill "$rng"
+	wait "$rng"
+	((status == 0)) || { cat "$log" && return 1; }
 	modprobe -r virtio_loopback
+}
+
+device_works() {
+	local device status=0
+
+	device=$(vloop attach rng /tmp/rng.sock --name r --background --wait-socket 20) || return
+	if [[ $device == /dev/hwrng* ]]; then
+		gives_random /dev/hwrng || status=1
+		(($# == 0)) || "$@" || status=1
+	else
+		echo "$device"
+		status=1
+	fi
+	vloop detach r || status=1
+	return "$status"
+}
+
+# Zeros would be a pool that nobody wrote to.
+gives_random() {
+	timeout 20 head -c 32 "$1" >/tmp/random
+	[[ $(wc -c </tmp/random) == 32 ]] || { echo "$1 gives nothing" && return 1; }
+	! cmp -s -n 32 /tmp/random /dev/zero || { echo "$1 gives zeros" && return 1; }
 }
 
 # The example where it was installed, and what it is for at boot.
