@@ -23,8 +23,10 @@ else
 	"$REPO/scripts/packages" build
 fi
 
-stage=$(mktemp -d)
-trap 'end_jobs; rm -rf "$stage"' EXIT
+work=$(mktemp -d)
+trap 'end_jobs; rm -rf "$work"' EXIT
+stage=$work/stage
+mkdir "$stage"
 
 # Not build/: that is for the tests, and has another prefix.
 build=$REPO/build-install
@@ -49,11 +51,23 @@ module_is_current() {
 		dkms status -m "$DKMS_NAME" -v "$VERSION" -k "$RELEASE" | grep -q ': installed'
 }
 
+# The module that runs is not the one that modprobe would load.
+module_is_old() {
+	[[ -d /sys/module/virtio_loopback ]] &&
+		[[ $(cat /sys/module/virtio_loopback/srcversion) != $(modinfo -F srcversion virtio_loopback) ]]
+}
+
 # The list is complete before the first file is in place, so that an interrupted
 # installation can be taken away as well.
 keep=loaded
 ! live || ! module_is_current || keep=installed
 if [[ -e $MANIFEST ]]; then
+	# What is there stays when the new module does not build.
+	if live && [[ $keep != installed ]]; then
+		cp -r "$stage$source" "$work/module"
+		step "trying to build the module for $RELEASE" make -C "$work/module" -j "$(nproc)" \
+			KERNELDIR="/lib/modules/$RELEASE/build" modules
+	fi
 	say "  replacing version $(manifest version)"
 	KEEP_MODULE=$keep "$REPO/scripts/uninstall.sh" >/dev/null
 fi
@@ -76,4 +90,8 @@ if live && [[ $keep != installed ]]; then
 fi
 refresh_machine
 say "Installed version $VERSION below ${ROOT}$PREFIX; \"make uninstall\" takes it away."
-! live || say "Try: modprobe virtio_loopback && vloop attach --help"
+if live && module_is_old; then
+	say "The old module is still loaded. Detach all devices, then: modprobe -r virtio_loopback && modprobe virtio_loopback"
+elif live; then
+	say "Try: modprobe virtio_loopback && vloop attach --help"
+fi

@@ -84,6 +84,22 @@ destdir() {
 	[[ -z $(find /tmp/dest ! -type d) ]]
 }
 
+# Another version in place of the one that is there.
+upgrade() {
+	local source=$TREE/kernel/main.c
+
+	modprobe virtio_loopback || return
+	echo '#error "for the test"' >>"$source"
+	! make_target install || return
+	modinfo virtio_loopback && vloop --version || return
+	sed -i -e '$d' -e 's/MODULE_AUTHOR("/&Test, /' "$source"
+	make_target install || return
+	tail -n 1 "$LOG" | grep -F 'modprobe -r virtio_loopback' || return
+	modprobe -r virtio_loopback && modprobe virtio_loopback && make_target install || return
+	! tail -n 1 "$LOG" | grep -F 'modprobe -r virtio_loopback' || return
+	modprobe -r virtio_loopback
+}
+
 forget_tree
 : >"$LOG"
 copy_tree
@@ -99,6 +115,7 @@ check "man pages are found" finds_man_pages
 check "the example is right, and the service is there" checks_example
 check "a program can be linked with the library" links_library
 check "make install again" make_target install
+check "an upgrade that fails changes nothing, and one that works says how to load it" upgrade
 check "make uninstall" make_target uninstall
 check "nothing is left behind" nothing_left
 check "make uninstall twice" make_target uninstall
