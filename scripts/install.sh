@@ -9,12 +9,15 @@ set -euo pipefail
 . "$REPO/scripts/manifest.sh"
 
 PREFIX=${PREFIX:-/usr/local}
+PREFIX=${PREFIX%/}
 VERSION=$(sed -nE "s/^  version: '([^']+)'.*/\1/p" "$REPO/meson.build")
 RELEASE=$(uname -r)
 readonly PREFIX VERSION RELEASE
 [[ $PREFIX == /* ]] || die "PREFIX has to be an absolute path, not '$PREFIX'"
 
 if live; then
+	[[ $PREFIX == /usr || $PREFIX == /usr/local ]] ||
+		die "PREFIX has to be /usr or /usr/local, not '$PREFIX': systemd, udev and the linker look nowhere else"
 	need_root "make install"
 	[[ -e /lib/modules/$RELEASE/build/Makefile ]] ||
 		die "the headers of the running kernel are missing: apt-get install linux-headers-$RELEASE"

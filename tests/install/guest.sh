@@ -54,6 +54,13 @@ says_headers() {
 	[[ $output == *"linux-headers-$(uname -r)"* ]] || { echo "$output" && return 1; }
 }
 
+says_prefix() {
+	local output
+
+	output=$(cd "$TREE" && make install PREFIX=/opt/vloop 2>&1)
+	[[ $output == *"PREFIX has to be"* ]] || { echo "$output" && return 1; }
+}
+
 stays() {
 	! (cd "$TREE" && make uninstall) || { echo "uninstalled below a device" && return 1; }
 }
@@ -105,6 +112,7 @@ forget_tree
 copy_tree
 files >/tmp/before
 check "missing headers are named" says_headers
+check "a prefix that nobody looks in is refused" says_prefix
 check "DESTDIR gets everything and touches nothing else" destdir
 check "DESTDIR leaves nothing behind" nothing_left
 check "make install" make_target install
