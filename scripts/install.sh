@@ -5,6 +5,7 @@
 # With DESTDIR, files are only put there.
 
 set -euo pipefail
+umask 022
 . "$(dirname "$0")/lib.sh"
 . "$REPO/scripts/manifest.sh"
 

@@ -6,7 +6,7 @@
 
 # shellcheck disable=SC2034 # for who sources this
 DKMS_NAME=virtio-loopback
-ROOT=${DESTDIR:-}
+ROOT=${DESTDIR:+$(realpath -m -- "$DESTDIR")}
 ROOT=${ROOT%/}
 STATE=$ROOT/var/lib/virtio-loopback
 MANIFEST=$STATE/manifest

@@ -35,9 +35,9 @@ manifest file | while read -r path; do
 done
 directories=$(manifest dir | sort -r)
 rm -f -- "$MANIFEST"
-# One that has something of somebody else's by now stays.
+# One that has something of somebody else's by now stays, and so does one that is a link by now.
 while read -r path; do
-	[[ ! $path || ! -d $ROOT$path ]] || rmdir --ignore-fail-on-non-empty -- "$ROOT$path"
+	[[ ! $path || ! -d $ROOT$path || -L $ROOT$path ]] || rmdir --ignore-fail-on-non-empty -- "$ROOT$path"
 done <<<"$directories"
 refresh_machine
 say "Uninstalled."
