@@ -85,7 +85,7 @@ nothing_left() {
 
 destdir() {
 	make_target install DESTDIR=/tmp/dest PREFIX=/usr || return
-	[[ -x /tmp/dest/usr/bin/vloop && -f /tmp/dest/usr/src/virtio-loopback-0.1.0/dkms.conf ]] || return
+	[[ -x /tmp/dest/usr/bin/vloop && -f $(echo /tmp/dest/usr/src/virtio-loopback-*/dkms.conf) ]] || return
 	[[ ! -d /var/lib/dkms/virtio-loopback ]] || return
 	make_target uninstall DESTDIR=/tmp/dest || return
 	[[ -z $(find /tmp/dest ! -type d) ]]
