@@ -19,10 +19,11 @@ has_hung() {
 	[[ -e s.hung ]] || gone "${ADAPTER[s]}"
 }
 
+# start N [SECONDS]: with a bound for each answer that a slow machine may miss, unless given.
 start() {
 	silent "$1"
 	: >s.out
-	vloop attach blk s.sock --name s --timeout 1 --device-timeout 1 >s.out 2>>s.err &
+	vloop attach blk s.sock --name s --timeout "${2:-1}" --device-timeout 1 >s.out 2>>s.err &
 	ADAPTER[s]=$!
 }
 
@@ -32,7 +33,7 @@ try() {
 }
 
 # How many messages there are until the driver's first request.
-start 1000
+start 1000 "$SLOW"
 wait_until "$SLOW" state_is s running || fail "no session: $(cat s.err)"
 messages=$(wc -l <s.count)
 note "$messages messages until the session runs: $(tr '\n' ' ' <s.count)"
@@ -57,7 +58,7 @@ for ((n = 1; n <= messages; n += $(pick 3 1))); do
 done
 
 # It answers until it is told to stop its ring.
-start $((messages + 1))
+start $((messages + 1)) 20
 wait_until "$SLOW" state_is s running || fail "no session: $(cat s.err)"
 timeout "$SLOW" vloop detach --timeout 60 s || fail "detach: $?"
 wait_no_device s
