@@ -193,17 +193,29 @@ static void roles_watched(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, *r[1].status, VIRTIO_BLK_S_IOERR);
 }
 
-/* A request that comes when the time is just over has all its time. */
-static void roles_watched_late(struct kunit *test)
+static struct fake *users_disk(struct kunit *test)
 {
 	struct fake *f = fake_queue(test, "blk");
-	struct fake_disk_request r[2];
 
 	fake_attach(f, PAGES, true);
 	f->vlb->privileged = false;
-	add_and_watch(f, &r[0]);
+	return f;
+}
+
+static void answer(struct fake *f)
+{
 	fake_finish(f, fake_expect_taken(f), 0);
 	fake_complete(f);
+}
+
+/* A request that comes when the time is just over has all its time. */
+static void roles_watched_late(struct kunit *test)
+{
+	struct fake *f = users_disk(test);
+	struct fake_disk_request r[2];
+
+	add_and_watch(f, &r[0]);
+	answer(f);
 	/* As when the work has been taken from its queue, and is about to run. */
 	KUNIT_ASSERT_TRUE(test, cancel_delayed_work(&f->q->watch));
 	add_and_watch(f, &r[1]);
@@ -217,14 +229,11 @@ static void roles_watched_late(struct kunit *test)
 /* Whoever offers requests may find one of which the driver did not notify. */
 static void roles_watched_unasked(struct kunit *test)
 {
-	struct fake *f = fake_queue(test, "blk");
+	struct fake *f = users_disk(test);
 	struct fake_disk_request r[2];
 
-	fake_attach(f, PAGES, true);
-	f->vlb->privileged = false;
 	add_and_watch(f, &r[0]);
-	fake_finish(f, fake_expect_taken(f), 0);
-	fake_complete(f);
+	answer(f);
 	flush_delayed_work(&f->q->watch);
 	fake_add_disk_request(f, &r[1], false);
 	fake_submit_unasked(f);
@@ -238,12 +247,10 @@ static void roles_watched_unasked(struct kunit *test)
 /* So many requests came back that the used index is the same again. */
 static void roles_watched_busy(struct kunit *test)
 {
-	struct fake *f = fake_queue(test, "blk");
+	struct fake *f = users_disk(test);
 	struct fake_disk_request r;
 	unsigned int i;
 
-	fake_attach(f, PAGES, true);
-	f->vlb->privileged = false;
 	add_and_watch(f, &r);
 	spin_lock_irq(&f->q->lock);
 	for (i = 0; i <= U16_MAX; i++)
@@ -258,11 +265,9 @@ static void roles_watched_busy(struct kunit *test)
 /* A machine that sleeps does not count as time. */
 static void roles_watched_asleep(struct kunit *test)
 {
-	struct fake *f = fake_queue(test, "blk");
+	struct fake *f = users_disk(test);
 	struct fake_disk_request r;
 
-	fake_attach(f, PAGES, true);
-	f->vlb->privileged = false;
 	add_and_watch(f, &r);
 	KUNIT_ASSERT_EQ(test, vlb_devices_sleep(), 0);
 	flush_delayed_work(&f->q->watch);
