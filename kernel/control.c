@@ -378,7 +378,7 @@ static int ioc_config(struct vlb_file *vf, union vlb_args *args)
 	err = vlb_config_replace(vlb, c->offset, c->len, data);
 	kfree(data);
 	/* A driver that reads it begins again at each change: it is to come to an end. */
-	if (!err && vlb->config_moment == get_jiffies_64())
+	if (!err && time_after_eq64(vlb->config_moment, get_jiffies_64()))
 		schedule_timeout_killable(1);
 	vlb->config_moment = get_jiffies_64();
 	if (!err && c->flags & VLB_CONFIG_NOTIFY)
