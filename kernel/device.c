@@ -169,9 +169,10 @@ static void remove_fn(struct work_struct *work)
 {
 	struct vlb_device *vlb = container_of(work, struct vlb_device, remove_work);
 
-	flush_work(&vlb->register_work);
+	/* First: the probe may wait for who sleeps for this very device. */
 	if (vlb->type->waited)
 		end_requests(vlb);
+	flush_work(&vlb->register_work);
 	if (vlb->registered)
 		unregister_virtio_device(&vlb->vdev);
 	cancel_delayed_work_sync(&vlb->bound_work);

@@ -180,7 +180,7 @@ static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, un
 	q->vq = vq;
 	q->role = role;
 	q->quiet = role->flags & (VLB_ROLE_PROBED | VLB_ROLE_KNOWN);
-	q->failing = vlb->failing;
+	q->failing = vlb->failing || vlb->ending;
 	vlb_queue_thaw(q);
 	mutex_unlock(&vlb->lock);
 	return vq;
