@@ -357,8 +357,11 @@ static int start(struct vloop_queue *queue)
 	atomic_store(&queue->stopping, false);
 	/* A read must never wait, and the front-end could read first. */
 	flags = fcntl(queue->kick_fd, F_GETFL);
-	if (flags < 0 || fcntl(queue->kick_fd, F_SETFL, flags | O_NONBLOCK) < 0)
-		return -errno;
+	if (flags < 0 || fcntl(queue->kick_fd, F_SETFL, flags | O_NONBLOCK) < 0) {
+		r = -errno;
+		ring_close(queue);
+		return r;
+	}
 	queue->running = true;
 	if (dev->ops.queue_start) {
 		r = dev->ops.queue_start(queue);
