@@ -15,7 +15,7 @@
 
 #include "vlb.h"
 
-/* What a machine that ends gives a device that says nothing. */
+/* What a machine that ends gives its drivers to end, before all devices are broken. */
 #define SHUTDOWN_SECONDS	60
 
 static int sleep_notify(struct notifier_block *nb, unsigned long action, void *data)

@@ -189,8 +189,8 @@ struct vlb_simple {
  *
  * @epoch: of the VLB_EVENT_DRIVER_OK that this answers
  * @pool: page-aligned address of the pool in the caller, a shared mapping of a sealed
- *	memfd; pages of a file system are refused (EINVAL, or EFAULT). The pages are pinned, charged to the caller's RLIMIT_MEMLOCK, until the
- *	session ends. It must be zero-filled and must not have been used by an earlier
+ *	memfd; pages of a file system are refused (EINVAL, or EFAULT). The pages are pinned,
+ *	charged to the caller's RLIMIT_MEMLOCK, until the session ends. It must be zero-filled and must not have been used by an earlier
  *	session, whose back-end may still write to it.
  * @pool_len: bytes; out_pool_len of VLB_IOC_CREATE
  * @queues: address of @nqueues structures
