@@ -472,7 +472,8 @@ static struct vlb_device *find_whole(void)
 
 	mutex_lock(&devices_lock);
 	list_for_each_entry(vlb, &devices, node) {
-		if (READ_ONCE(vlb->broken) || READ_ONCE(vlb->state) == VLB_STATE_REMOVED)
+		if (!vlb->visible || READ_ONCE(vlb->broken) ||
+		    READ_ONCE(vlb->state) == VLB_STATE_REMOVED)
 			continue;
 		get_device(&vlb->dev);
 		found = vlb;
