@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
 #include <poll.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +13,8 @@
 /* assert() has to work in every build. */
 #undef NDEBUG
 #include <assert.h>
+
+#include <cmocka.h>
 
 #include "server.h"
 
@@ -238,4 +243,37 @@ void server_close(struct server *server)
 	/* The socket has been removed, or the directory could not be. */
 	if (rmdir(server->dir) < 0)
 		abort();
+}
+
+const enum vloop_dispatch server_dispatches[3] = {
+	VLOOP_DISPATCH_LOOP,
+	VLOOP_DISPATCH_THREAD,
+	VLOOP_DISPATCH_CALLER,
+};
+
+void server_connect(struct frontend *fe, struct server *server, uint64_t features)
+{
+	frontend_connect(fe, server->path);
+	frontend_negotiate(fe, features, ~0ULL);
+	frontend_set_memory(fe);
+}
+
+void server_check_data(struct frontend *fe, unsigned int q, uint32_t len)
+{
+	uint8_t *data = frontend_data(fe, q);
+
+	memset(data, 0, len + 1);
+	assert_int_equal(frontend_read_request(fe, q, len), len);
+	for (uint32_t i = 0; i < len; i++)
+		assert_int_equal(data[i], 0x5a);
+	assert_int_equal(data[len], 0);
+}
+
+void frontend_expect_closed(const struct frontend *fe)
+{
+	struct pollfd fd = { .fd = fe->sock, .events = POLLIN };
+	uint8_t byte;
+
+	assert_int_equal(poll(&fd, 1, ANSWER_MS), 1);
+	assert_int_equal(read(fe->sock, &byte, 1), 0);
 }

@@ -11,8 +11,15 @@
 
 #include <vloop/vloop.h>
 
+#include "frontend.h"
+
 #define SERVER_CONFIG	32
 #define SERVER_WRITABLE	8
+
+#define SERVER_BASIC	(BIT64(F_VERSION_1) | BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
+#define SERVER_RINGS	(BIT64(F_EVENT_IDX) | BIT64(F_INDIRECT_DESC))
+
+extern const enum vloop_dispatch server_dispatches[3];
 
 struct server {
 	struct vloop_dev *dev;
@@ -44,5 +51,10 @@ void server_close(struct server *server);
 
 void server_start(struct server *server, enum vloop_dispatch dispatch, uint32_t flags);
 void server_stop(struct server *server);
+
+/* A front-end that has set up everything but its queues; a request of @len bytes; the end by the device. */
+void server_connect(struct frontend *fe, struct server *server, uint64_t features);
+void server_check_data(struct frontend *fe, unsigned int q, uint32_t len);
+void frontend_expect_closed(const struct frontend *fe);
 
 #endif

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
-#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -23,42 +22,14 @@
 #include "server.h"
 #include "sock.h"
 
-#define BASIC	 (BIT64(F_VERSION_1) | BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
-#define RINGS	 (BIT64(F_EVENT_IDX) | BIT64(F_INDIRECT_DESC))
-#define PROTOCOL (~0ULL)
-
-static const enum vloop_dispatch dispatches[] = {
-	VLOOP_DISPATCH_LOOP,
-	VLOOP_DISPATCH_THREAD,
-	VLOOP_DISPATCH_CALLER,
-};
-
-static void begin(struct frontend *fe, struct server *server, uint64_t features)
-{
-	frontend_connect(fe, server->path);
-	frontend_negotiate(fe, features, PROTOCOL);
-	frontend_set_memory(fe);
-}
-
-static void check_data(struct frontend *fe, unsigned int q, uint32_t len)
-{
-	uint8_t *data = frontend_data(fe, q);
-
-	memset(data, 0, len + 1);
-	assert_int_equal(frontend_read_request(fe, q, len), len);
-	for (uint32_t i = 0; i < len; i++)
-		assert_int_equal(data[i], 0x5a);
-	assert_int_equal(data[len], 0);
-}
-
 /* Every way to serve queues, with every kind of ring, on one device after another. */
 static void test_requests(void **state)
 {
 	static const uint64_t features[] = {
-		BASIC,
-		BASIC | RINGS,
-		BASIC | BIT64(F_RING_PACKED),
-		BASIC | RINGS | BIT64(F_RING_PACKED),
+		SERVER_BASIC,
+		SERVER_BASIC | SERVER_RINGS,
+		SERVER_BASIC | BIT64(F_RING_PACKED),
+		SERVER_BASIC | SERVER_RINGS | BIT64(F_RING_PACKED),
 	};
 	unsigned int fds = count_fds();
 
@@ -66,17 +37,17 @@ static void test_requests(void **state)
 	for (unsigned int i = 0; i < 3; i++) {
 		struct server server;
 
-		server_start(&server, dispatches[i], 0);
+		server_start(&server, server_dispatches[i], 0);
 		for (unsigned int k = 0; k < 4; k++) {
 			struct frontend fe;
 
-			begin(&fe, &server, features[k]);
+			server_connect(&fe, &server, features[k]);
 			assert_true((fe.features & features[k]) == features[k]);
 			frontend_start_queue(&fe, 0, 16);
 			frontend_start_queue(&fe, 1, 8);
 			for (unsigned int n = 0; n < 100; n++) {
-				check_data(&fe, 0, 100 + n);
-				check_data(&fe, 1, 200 + n);
+				server_check_data(&fe, 0, 100 + n);
+				server_check_data(&fe, 1, 200 + n);
 			}
 			frontend_close(&fe);
 		}
@@ -92,21 +63,21 @@ static void test_requests(void **state)
 /* A queue that has stopped tells where it was, and goes on from there. */
 static void test_stop_and_resume(void **state)
 {
-	static const uint64_t features[] = { BASIC | RINGS, BASIC | RINGS | BIT64(F_RING_PACKED) };
+	static const uint64_t features[] = { SERVER_BASIC | SERVER_RINGS, SERVER_BASIC | SERVER_RINGS | BIT64(F_RING_PACKED) };
 
 	(void)state;
 	for (unsigned int i = 0; i < 3; i++) {
 		struct server server;
 
-		server_start(&server, dispatches[i], 0);
+		server_start(&server, server_dispatches[i], 0);
 		for (unsigned int k = 0; k < 2; k++) {
 			struct frontend fe;
 			uint32_t base;
 
-			begin(&fe, &server, features[k]);
+			server_connect(&fe, &server, features[k]);
 			frontend_start_queue(&fe, 0, 16);
 			for (unsigned int n = 1; n <= 40; n++) {
-				check_data(&fe, 0, 64);
+				server_check_data(&fe, 0, 64);
 				base = frontend_stop_queue(&fe, 0);
 				/* n requests on; a packed ring has passed its end (n / 16) times. */
 				if (k == 0)
@@ -133,7 +104,7 @@ static void test_stop_drains(void **state)
 	(void)state;
 	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
 	atomic_store(&server.hold, 1);
-	begin(&fe, &server, BASIC);
+	server_connect(&fe, &server, SERVER_BASIC);
 	frontend_start_queue(&fe, 0, 16);
 	for (unsigned int i = 0; i < 5; i++) {
 		struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
@@ -163,10 +134,10 @@ static void test_enable(void **state)
 		struct frontend fe;
 		uint32_t id;
 
-		server_start(&server, dispatches[i], 0);
-		begin(&fe, &server, BASIC);
+		server_start(&server, server_dispatches[i], 0);
+		server_connect(&fe, &server, SERVER_BASIC);
 		frontend_start_queue(&fe, 0, 16);
-		check_data(&fe, 0, 10);
+		server_check_data(&fe, 0, 10);
 		assert_int_equal(frontend_ack(&fe, VHOST_USER_SET_VRING_ENABLE, &state_off, 8, -1),
 				 0);
 		assert_int_equal(atomic_load(&server.running), 0);
@@ -193,9 +164,9 @@ static void test_old_frontend(void **state)
 
 	(void)state;
 	server_start(&server, VLOOP_DISPATCH_LOOP, 0);
-	begin(&fe, &server, BIT64(F_VERSION_1));
+	server_connect(&fe, &server, BIT64(F_VERSION_1));
 	frontend_start_queue(&fe, 0, 16);
-	check_data(&fe, 0, 10);
+	server_check_data(&fe, 0, 10);
 	frontend_close(&fe);
 	server_stop(&server);
 	assert_int_equal(atomic_load(&server.errors), 0);
@@ -236,7 +207,7 @@ static void test_config(void **state)
 
 	(void)state;
 	server_start(&server, VLOOP_DISPATCH_LOOP, 0);
-	begin(&fe, &server, BASIC);
+	server_connect(&fe, &server, SERVER_BASIC);
 	/* Every part of it, and zeros beyond its end. */
 	for (uint32_t offset = 0; offset < SERVER_CONFIG; offset++) {
 		for (uint32_t size = 1; size <= 40; size += 3) {
@@ -262,7 +233,7 @@ static void test_config(void **state)
 	assert_memory_equal(data, "\x00\x01\xee\xee\xee\x05\x06\x07\x08\x09", 10);
 	frontend_close(&fe);
 	/* Each front-end gets one line in the log for what was refused. */
-	begin(&fe, &server, BASIC);
+	server_connect(&fe, &server, SERVER_BASIC);
 	for (int i = 0; i < 10; i++)
 		assert_int_equal(set_config(&fe, 31, 2, 0xdd, 0), ERANGE);
 	assert_int_equal(atomic_load(&server.errors), 2);
@@ -281,7 +252,7 @@ static void test_config_change(void **state)
 
 	(void)state;
 	server_start(&server, VLOOP_DISPATCH_LOOP, 0);
-	begin(&fe, &server, BASIC);
+	server_connect(&fe, &server, SERVER_BASIC);
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
 	assert_int_equal(frontend_ack(&fe, VHOST_USER_SET_BACKEND_REQ_FD, NULL, 0, pair[1]), 0);
 	close(pair[1]);
@@ -315,11 +286,11 @@ static void test_memory_slots(void **state)
 		uint32_t id;
 		int fd;
 
-		server_start(&server, dispatches[i], 0);
-		begin(&fe, &server, BASIC);
+		server_start(&server, server_dispatches[i], 0);
+		server_connect(&fe, &server, SERVER_BASIC);
 		assert_true(frontend_get(&fe, VHOST_USER_GET_MAX_MEM_SLOTS) >= 8);
 		frontend_start_queue(&fe, 0, 16);
-		check_data(&fe, 0, 10);
+		server_check_data(&fe, 0, 10);
 		fd = memfd_create("more", MFD_CLOEXEC);
 		assert_int_equal(ftruncate(fd, 0x11000), 0);
 		map = mmap(NULL, 0x11000, PROT_READ, MAP_SHARED, fd, 0);
@@ -333,40 +304,9 @@ static void test_memory_slots(void **state)
 		assert_int_equal(map[0x10eff], 0);
 		assert_int_equal(frontend_ack(&fe, VHOST_USER_REM_MEM_REG, &reg, sizeof(reg), -1),
 				 0);
-		check_data(&fe, 0, 10);
+		server_check_data(&fe, 0, 10);
 		munmap(map, 0x11000);
 		close(fd);
-		frontend_close(&fe);
-		server_stop(&server);
-		assert_int_equal(atomic_load(&server.errors), 0);
-	}
-}
-
-/* A new call descriptor while requests flow: none of them is lost, as QEMU does when it masks. */
-static void test_call_replaced(void **state)
-{
-	(void)state;
-	for (unsigned int i = 0; i < 3; i++) {
-		struct server server;
-		struct frontend fe;
-		uint64_t index = 0, none = VHOST_USER_VRING_NOFD;
-
-		server_start(&server, dispatches[i], 0);
-		begin(&fe, &server, BASIC);
-		frontend_start_queue(&fe, 0, 16);
-		for (unsigned int n = 0; n < 50; n++) {
-			struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
-			uint32_t id;
-
-			driver_add(&fe.driver[0], &buffer, 1, false);
-			driver_publish(&fe.driver[0]);
-			frontend_kick(&fe, 0);
-			frontend_send(&fe, VHOST_USER_SET_VRING_CALL, &none, 8, -1);
-			close(fe.call_fd[0]);
-			fe.call_fd[0] = eventfd(0, EFD_CLOEXEC);
-			frontend_send(&fe, VHOST_USER_SET_VRING_CALL, &index, 8, fe.call_fd[0]);
-			assert_int_equal(frontend_wait_used(&fe, 0, &id), 10);
-		}
 		frontend_close(&fe);
 		server_stop(&server);
 		assert_int_equal(atomic_load(&server.errors), 0);
@@ -381,116 +321,25 @@ static void test_status_and_reset(void **state)
 
 	(void)state;
 	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
-	begin(&fe, &server, BASIC);
+	server_connect(&fe, &server, SERVER_BASIC);
 	assert_int_equal(frontend_ack(&fe, VHOST_USER_SET_STATUS, &status, 8, -1), 0);
 	assert_int_equal(frontend_get(&fe, VHOST_USER_GET_STATUS), 15);
 	frontend_start_queue(&fe, 0, 16);
-	check_data(&fe, 0, 10);
+	server_check_data(&fe, 0, 10);
 	status = 0;
 	assert_int_equal(frontend_ack(&fe, VHOST_USER_SET_STATUS, &status, 8, -1), 0);
 	assert_int_equal(atomic_load(&server.resets), 1);
 	assert_int_equal(frontend_get(&fe, VHOST_USER_GET_STATUS), 0);
 	frontend_start_queue(&fe, 0, 16);
-	check_data(&fe, 0, 10);
+	server_check_data(&fe, 0, 10);
 	assert_int_equal(frontend_ack(&fe, VHOST_USER_RESET_DEVICE, NULL, 0, -1), 0);
 	assert_int_equal(atomic_load(&server.resets), 2);
 	assert_int_equal(atomic_load(&server.running), 0);
 	frontend_start_queue(&fe, 0, 16);
-	check_data(&fe, 0, 10);
+	server_check_data(&fe, 0, 10);
 	frontend_close(&fe);
 	server_stop(&server);
 	assert_int_equal(atomic_load(&server.errors), 0);
-}
-
-static bool reads_without_waiting(int fd)
-{
-	uint8_t byte;
-	struct iovec iov = { &byte, sizeof(byte) };
-
-	return preadv2(fd, &iov, 1, -1, RWF_NOWAIT) >= 0 || errno != EOPNOTSUPP;
-}
-
-/* Kick files that are not eventfds, or do not block, wake a queue's thread too, and it can be stopped. */
-static void test_kick_kinds(void **state)
-{
-	struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
-	uint64_t index = 0, one = 1;
-	struct server server;
-	struct frontend fe;
-	int pipe_fds[2];
-	uint32_t id;
-
-	(void)state;
-	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
-	begin(&fe, &server, BASIC);
-	frontend_start_queue(&fe, 0, 16);
-	check_data(&fe, 0, 10);
-	assert_int_equal(fcntl(fe.kick_fd[0], F_SETFL, O_NONBLOCK), 0);
-	for (unsigned int n = 0; n < 20; n++)
-		check_data(&fe, 0, 10);
-	assert_int_equal(pipe2(pipe_fds, O_CLOEXEC), 0);
-	if (!reads_without_waiting(pipe_fds[0])) {
-		print_message("pipes of this kernel cannot be kick descriptors\n");
-		close(pipe_fds[0]);
-		close(pipe_fds[1]);
-		frontend_close(&fe);
-		server_stop(&server);
-		return;
-	}
-	/* A kick of a single byte that was there before. */
-	assert_true(driver_add(&fe.driver[0], &buffer, 1, false) >= 0);
-	driver_publish(&fe.driver[0]);
-	assert_int_equal(write(pipe_fds[1], &one, 1), 1);
-	assert_int_equal(frontend_ack(&fe, VHOST_USER_SET_VRING_KICK, &index, 8, pipe_fds[0]), 0);
-	assert_int_equal(frontend_wait_used(&fe, 0, &id), 10);
-	close(fe.kick_fd[0]);
-	fe.kick_fd[0] = pipe_fds[1];
-	for (unsigned int n = 0; n < 20; n++)
-		check_data(&fe, 0, 10);
-	assert_int_equal(write(pipe_fds[1], &one, sizeof(one)), sizeof(one));
-	frontend_stop_queue(&fe, 0);
-	close(pipe_fds[0]);
-	frontend_close(&fe);
-	server_stop(&server);
-	assert_int_equal(atomic_load(&server.errors), 0);
-}
-
-/*
- * Files of which a read may wait although poll(2) said otherwise: the front-end could take what is there
- * at the wrong moment. They are refused, and the queue that runs goes on until the connection ends.
- */
-static void test_kick_refused(void **state)
-{
-	unsigned int fds = count_fds();
-
-	(void)state;
-	for (unsigned int i = 0; i < 3; i++) {
-		int files[] = { inotify_init1(IN_CLOEXEC),
-				posix_openpt(O_RDWR | O_NOCTTY | O_CLOEXEC) };
-		struct server server;
-
-		server_start(&server, dispatches[i], 0);
-		for (unsigned int k = 0; k < 2; k++) {
-			struct frontend fe;
-			uint64_t index = 0;
-
-			assert_true(files[k] >= 0);
-			assert_false(reads_without_waiting(files[k]));
-			begin(&fe, &server, BASIC);
-			frontend_start_queue(&fe, 0, 16);
-			check_data(&fe, 0, 10);
-			assert_int_equal(frontend_ack(&fe, VHOST_USER_SET_VRING_KICK, &index, 8,
-						      files[k]),
-					 EOPNOTSUPP);
-			close(files[k]);
-			frontend_close(&fe);
-			/* What is wrong, and the message. */
-			assert_int_equal(atomic_load(&server.errors), 2 * (k + 1));
-		}
-		frontend_check(server.path);
-		server_stop(&server);
-	}
-	assert_int_equal(count_fds(), fds);
 }
 
 /* One front-end at a time; the next one is served when the first has gone. */
@@ -501,16 +350,16 @@ static void test_second_frontend(void **state)
 
 	(void)state;
 	server_start(&server, VLOOP_DISPATCH_LOOP, 0);
-	begin(&first, &server, BASIC);
+	server_connect(&first, &server, SERVER_BASIC);
 	frontend_start_queue(&first, 0, 16);
-	check_data(&first, 0, 10);
+	server_check_data(&first, 0, 10);
 	frontend_connect(&second, server.path);
-	check_data(&first, 0, 10);
+	server_check_data(&first, 0, 10);
 	frontend_close(&first);
-	frontend_negotiate(&second, BASIC, PROTOCOL);
+	frontend_negotiate(&second, SERVER_BASIC, ~0ULL);
 	frontend_set_memory(&second);
 	frontend_start_queue(&second, 0, 16);
-	check_data(&second, 0, 10);
+	server_check_data(&second, 0, 10);
 	assert_int_equal(atomic_load(&server.connected), 2);
 	frontend_close(&second);
 	server_stop(&server);
@@ -531,125 +380,6 @@ static void test_once(void **state)
 	assert_int_equal(rmdir(server.dir), 0);
 }
 
-/* A request of which no call tells. */
-static void request_without_call(struct frontend *fe)
-{
-	struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
-	uint32_t id, len;
-
-	assert_int_not_equal(driver_add(&fe->driver[0], &buffer, 1, false), -1);
-	driver_publish(&fe->driver[0]);
-	frontend_kick(fe, 0);
-	while (!driver_used(&fe->driver[0], &id, &len))
-		usleep(1000);
-	assert_int_equal(len, 10);
-}
-
-static void fill(int fd)
-{
-	const uint64_t most = UINT64_MAX - 1;
-
-	assert_int_equal(write(fd, &most, sizeof(most)), sizeof(most));
-}
-
-static void empty(int fd)
-{
-	uint64_t count;
-
-	assert_int_equal(read(fd, &count, sizeof(count)), sizeof(count));
-}
-
-/* A call descriptor that takes no more and would wait: no one waits, and it is not lost later. */
-static void test_call_full(void **state)
-{
-	(void)state;
-	for (unsigned int i = 0; i < 3; i++) {
-		struct server server;
-		struct frontend fe;
-		uint32_t base;
-
-		server_start(&server, dispatches[i], 0);
-		begin(&fe, &server, BASIC);
-		assert_int_equal(fcntl(fe.call_fd[0], F_GETFL) & O_NONBLOCK, 0);
-		fill(fe.call_fd[0]);
-		frontend_start_queue(&fe, 0, 16);
-		request_without_call(&fe);
-		base = frontend_stop_queue(&fe, 0);
-		assert_int_equal(base, 1);
-		empty(fe.call_fd[0]);
-		frontend_resume_queue(&fe, 0, base);
-		check_data(&fe, 0, 20);
-		frontend_close(&fe);
-		server_stop(&server);
-		assert_int_equal(atomic_load(&server.errors), 0);
-	}
-}
-
-/* The same behind the library's back: a thread that waits for the front-end can be stopped. */
-static void test_call_filled_later(void **state)
-{
-	struct server server;
-	struct frontend fe;
-
-	(void)state;
-	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
-	begin(&fe, &server, BASIC);
-	assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, O_NONBLOCK), 0);
-	frontend_start_queue(&fe, 0, 16);
-	/* An answer: the signal that comes with a new call descriptor is there. */
-	frontend_get(&fe, VHOST_USER_GET_FEATURES);
-	empty(fe.call_fd[0]);
-	fill(fe.call_fd[0]);
-	assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, 0), 0);
-	request_without_call(&fe);
-	assert_int_equal(frontend_stop_queue(&fe, 0), 1);
-	frontend_close(&fe);
-	frontend_check(server.path);
-	server_stop(&server);
-	assert_int_equal(atomic_load(&server.errors), 0);
-}
-
-static void expect_closed(const struct frontend *fe)
-{
-	struct pollfd fd = { .fd = fe->sock, .events = POLLIN };
-	uint8_t byte;
-
-	assert_int_equal(poll(&fd, 1, ANSWER_MS), 1);
-	assert_int_equal(read(fe->sock, &byte, 1), 0);
-}
-
-/* A write to what is no event file could wait for a front-end, for ever: see test_call_filled_later(). */
-static void test_call_to_others(void **state)
-{
-	static const uint32_t messages[] = { VHOST_USER_SET_VRING_CALL, VHOST_USER_SET_VRING_ERR };
-	const uint64_t index = 0;
-	struct server server;
-	int pipes[2], socks[2];
-
-	(void)state;
-	assert_int_equal(pipe2(pipes, O_CLOEXEC | O_NONBLOCK), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, socks), 0);
-	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
-	for (int i = 0; i < 4; i++) {
-		struct frontend fe;
-
-		begin(&fe, &server, BASIC);
-		assert_int_equal(frontend_ack(&fe, messages[i / 2], &index, 8,
-					      i % 2 ? pipes[1] : socks[0]),
-				 EOPNOTSUPP);
-		expect_closed(&fe);
-		frontend_close(&fe);
-		/* What is wrong, and the message. */
-		assert_int_equal(atomic_load(&server.errors), 2 * (i + 1));
-	}
-	frontend_check(server.path);
-	server_stop(&server);
-	for (int i = 0; i < 2; i++) {
-		close(pipes[i]);
-		close(socks[i]);
-	}
-}
-
 static void fail_queue(enum vloop_dispatch dispatch, bool late, bool quit)
 {
 	struct server server;
@@ -658,11 +388,11 @@ static void fail_queue(enum vloop_dispatch dispatch, bool late, bool quit)
 	int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
 	server_start(&server, dispatch, 0);
-	begin(&fe, &server, BASIC);
+	server_connect(&fe, &server, SERVER_BASIC);
 	frontend_send(&fe, VHOST_USER_SET_VRING_ERR, &index, 8, err);
 	if (late) {
 		frontend_start_queue(&fe, 0, 16);
-		check_data(&fe, 0, 10);
+		server_check_data(&fe, 0, 10);
 	}
 	if (quit)
 		atomic_store(&server.quit, 1);
@@ -672,7 +402,7 @@ static void fail_queue(enum vloop_dispatch dispatch, bool late, bool quit)
 		frontend_kick(&fe, 0);
 	else
 		frontend_start_queue(&fe, 0, 16);
-	expect_closed(&fe);
+	frontend_expect_closed(&fe);
 	assert_int_equal(atomic_load(&server.errors), 1);
 	assert_non_null(strstr(server.error, "queue 0: "));
 	assert_non_null(strstr(server.error, quit ? "ended early" : strerror(EIO)));
@@ -707,14 +437,14 @@ static void test_driver_fails(void **state)
 		uint64_t index = 0, count;
 		int err = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 
-		server_start(&server, dispatches[i], 0);
-		begin(&fe, &server, BASIC);
+		server_start(&server, server_dispatches[i], 0);
+		server_connect(&fe, &server, SERVER_BASIC);
 		frontend_send(&fe, VHOST_USER_SET_VRING_ERR, &index, 8, err);
 		frontend_start_queue(&fe, 0, 16);
-		check_data(&fe, 0, 10);
+		server_check_data(&fe, 0, 10);
 		fe.driver[0].avail->idx = htole16(1000);
 		frontend_kick(&fe, 0);
-		expect_closed(&fe);
+		frontend_expect_closed(&fe);
 		assert_int_equal(atomic_load(&server.errors), 1);
 		assert_non_null(strstr(server.error, "available index jumped"));
 		assert_int_equal(read(err, &count, sizeof(count)), sizeof(count));
@@ -790,13 +520,9 @@ int main(void)
 		cmocka_unit_test(test_stop_drains),   cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_old_frontend),  cmocka_unit_test(test_config),
 		cmocka_unit_test(test_config_change), cmocka_unit_test(test_memory_slots),
-		cmocka_unit_test(test_call_replaced), cmocka_unit_test(test_status_and_reset),
-		cmocka_unit_test(test_kick_kinds),    cmocka_unit_test(test_kick_refused),
+		cmocka_unit_test(test_status_and_reset),
 		cmocka_unit_test(test_second_frontend),
 		cmocka_unit_test(test_once),
-		cmocka_unit_test(test_call_full),
-		cmocka_unit_test(test_call_filled_later),
-		cmocka_unit_test(test_call_to_others),
 		cmocka_unit_test(test_device_fails),
 		cmocka_unit_test(test_driver_fails),
 		cmocka_unit_test(test_no_descriptors),
