@@ -126,6 +126,7 @@ static bool console_seen(struct vlb_device *vlb, unsigned long *facts, const u8 
 		if (id >= CONSOLE_PORTS || !test_and_clear_bit(CONSOLE_NOTE_KNOWN + id, facts))
 			return false;
 		clear_bit(CONSOLE_FACT_OPEN + id, facts);
+		vlb_terminals_keep(vlb, CONSOLE_CONTROL_RX);
 		vlb_queues_call_no_more(vlb, console_queue(id), 2);
 		return true;
 	default:

@@ -254,6 +254,7 @@ static struct vlb_device *device_alloc(const struct vlb_create *args, const stru
 	INIT_DELAYED_WORK(&vlb->bound_work, bound_fn);
 	INIT_DELAYED_WORK(&vlb->probed_work, vlb_probed_fn);
 	INIT_DELAYED_WORK(&vlb->notify_work, vlb_config_notify_fn);
+	vlb_terminals_init(vlb);
 	init_completion(&vlb->removed);
 	vlb_events_init(vlb);
 	for (i = 0; i < vlb->nqueues; i++)

@@ -512,6 +512,58 @@ void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len)
 }
 
 /**
+ * vlb_queue_pushed - how much the driver has been given back, ever
+ * @vlb: its device
+ * @index: the queue's number
+ *
+ * Return: 0 for a queue that the device does not have.
+ */
+u64 vlb_queue_pushed(struct vlb_device *vlb, unsigned int index)
+{
+	struct vlb_queue *q;
+	unsigned long flags;
+	u64 pushed;
+
+	if (index >= vlb->nqueues)
+		return 0;
+	q = &vlb->queues[index];
+	spin_lock_irqsave(&q->lock, flags);
+	pushed = q->pushed;
+	spin_unlock_irqrestore(&q->lock, flags);
+	return pushed;
+}
+
+/**
+ * vlb_queue_handled - has the driver handled what it was given?
+ * @vlb: its device
+ * @index: the number of a queue that the driver fills with buffers of one entry each, every one of which it
+ *	puts back when it has handled what is in it
+ * @pushed: more than so much, see vlb_queue_pushed()
+ *
+ * Return: true also where it handles nothing any more, or has no such queue.
+ */
+bool vlb_queue_handled(struct vlb_device *vlb, unsigned int index, u64 pushed)
+{
+	bool handled = true;
+	unsigned long flags;
+	struct vlb_queue *q;
+	u16 there;
+
+	if (index >= vlb->nqueues)
+		return true;
+	q = &vlb->queues[index];
+	spin_lock_irqsave(&q->post_lock, flags);
+	if (q->vq && q->ready) {
+		spin_lock(&q->lock);
+		there = le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) - q->used_idx;
+		handled = q->pushed != pushed && there == q->vring.num;
+		spin_unlock(&q->lock);
+	}
+	spin_unlock_irqrestore(&q->post_lock, flags);
+	return handled;
+}
+
+/**
  * vlb_queue_fail - answer a request as failed
  * @q: the queue, with its submit gate (or post_lock), or frozen
  * @head: the request

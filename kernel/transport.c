@@ -77,6 +77,8 @@ static void reset(struct virtio_device *vdev)
 	struct vlb_device *vlb = vdev_to_vlb(vdev);
 	bool was_up;
 
+	if (vlb->type->terminals && !list_empty(&vdev->vqs))
+		vlb_terminals_keep(vlb, VLB_QUEUES_MAX);
 	mutex_lock(&vlb->lock);
 	was_up = vlb->link || (vlb->status & VIRTIO_CONFIG_S_DRIVER_OK);
 	set_ready(vlb, false);
@@ -139,6 +141,7 @@ static void del_vqs(struct virtio_device *vdev)
 
 	list_for_each_entry_safe(vq, next, &vdev->vqs, list)
 		del_vq(vlb, vq);
+	vlb_terminals_release(vlb);
 }
 
 static struct virtqueue *setup_vq(struct vlb_device *vlb, unsigned int index, unsigned int nvqs,

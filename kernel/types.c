@@ -613,7 +613,7 @@ static const struct vlb_type types[] = {
 	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, net_fit },
 	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_16M, SZ_4M, blk_writable, blk_roles, blk_fit },
 	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, vlb_console_roles,
-	  console_fit },
+	  console_fit, .terminals = true },
 	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL, true },
 	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit,

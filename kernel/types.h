@@ -120,6 +120,7 @@ struct vlb_field {
  *	it is removed: the buffers come back empty then
  * @fixed: the driver reads numbers of the config space that belong together one by one, and once:
  *	they stay what they were when the device was made
+ * @terminals: the driver makes terminals, see terminal.c
  * @needed_asleep: the driver, or whoever uses it, makes requests while the machine goes to sleep and
  *	wakes up, and waits for them
  */
@@ -135,6 +136,7 @@ struct vlb_type {
 	void (*fit)(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features);
 	bool waited;
 	bool fixed;
+	bool terminals;
 	bool needed_asleep;
 };
 
@@ -153,6 +155,15 @@ struct vlb_limits {
 
 /* console.c */
 const struct vlb_role *vlb_console_roles(unsigned int index, unsigned int nvqs, u64 features);
+
+/* terminal.c */
+#ifdef CONFIG_HVC_DRIVER
+void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue);
+#else
+static inline void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue)
+{
+}
+#endif
 
 /* config.c */
 void vlb_config_read(struct vlb_device *vlb, unsigned int offset, void *buf, unsigned int len);

@@ -24,6 +24,7 @@
 #include <linux/device.h>
 #include <linux/kthread.h>
 #include <linux/list.h>
+#include <linux/llist.h>
 #include <linux/mutex.h>
 #include <linux/spinlock.h>
 #include <linux/virtio.h>
@@ -390,6 +391,7 @@ struct vlb_config_write {
  * @worker: the device's thread
  * @register_work, @remove_work, @bound_work, @break_work: see device.c
  * @probed_work: waits for the end of the driver's probe
+ * @terminals, @terminals_work: see terminal.c
  * @removed: completed when the device is gone
  * @config_lock, @config, @config_len, @generation: the config space that the driver sees
  * @config_moment: when user space replaced it; 64 bits of jiffies
@@ -443,6 +445,8 @@ struct vlb_device {
 	struct delayed_work bound_work;
 	struct work_struct break_work;
 	struct delayed_work probed_work;
+	struct llist_head terminals;
+	struct work_struct terminals_work;
 	struct completion removed;
 
 	spinlock_t config_lock;
@@ -571,6 +575,8 @@ void vlb_probed_fn(struct work_struct *work);
 void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len);
 void vlb_queue_fail(struct vlb_queue *q, u16 head);
 void vlb_queue_watch(struct vlb_queue *q);
+u64 vlb_queue_pushed(struct vlb_device *vlb, unsigned int index);
+bool vlb_queue_handled(struct vlb_device *vlb, unsigned int index, u64 pushed);
 
 /* submit.c */
 bool vlb_submit(struct vlb_queue *q, size_t *limit);
@@ -579,6 +585,20 @@ void vlb_submit_facts(struct vlb_queue *q);
 /* complete.c */
 bool vlb_complete(struct vlb_queue *q, unsigned int budget);
 void vlb_ring_free(struct vlb_ring *ring, struct vlb_request *req, u16 id);
+
+/* terminal.c */
+#ifdef CONFIG_HVC_DRIVER
+void vlb_terminals_init(struct vlb_device *vlb);
+void vlb_terminals_release(struct vlb_device *vlb);
+#else
+static inline void vlb_terminals_init(struct vlb_device *vlb)
+{
+}
+
+static inline void vlb_terminals_release(struct vlb_device *vlb)
+{
+}
+#endif
 
 /* stats.c */
 extern const struct attribute_group *vlb_device_groups[];

@@ -177,6 +177,42 @@ static int hear(struct fake *f, const struct virtio_console_control *msgs)
 	return le16_to_cpu((__force __le16)msgs[head].event);
 }
 
+/* What waits for the driver to handle a message waits until it has put back every buffer. */
+static void console_message_handled(struct kunit *test)
+{
+	struct fake *f = fake_queue(test, "console");
+	struct virtio_console_control *msgs = fake_alloc(f, FAKE_DRIVER_NUM * sizeof(*msgs), 0);
+	struct fake_buf buf = { msgs, sizeof(*msgs), true };
+	struct virtqueue vq;
+	unsigned int i;
+	u64 pushed;
+
+	f->q->role = f->vlb->type->role(CONTROL - 1, 4, BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT));
+	f->q->vq = &vq;
+	f->q->quiet = true;
+	fake_attach(f, PAGES, false);
+	for (i = 0; i < FAKE_DRIVER_NUM; i++) {
+		buf.data = &msgs[i];
+		KUNIT_ASSERT_EQ(test, fake_add(f, &buf, 1), i);
+	}
+	vlb_queue_submit(f->q, SIZE_MAX);
+
+	pushed = vlb_queue_pushed(f->vlb, 0);
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	send(f, VIRTIO_CONSOLE_PORT_ADD);
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_ADD);
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	fake_add(f, &buf, 1);
+	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, vlb_queue_pushed(f->vlb, 0)));
+
+	f->q->ready = false;
+	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, 0, vlb_queue_pushed(f->vlb, 0)));
+	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, f->vlb->nqueues, 0));
+	f->q->vq = NULL;
+}
+
 /*
  * A port that the driver is about to add is removed only when it has said that it knows it. From then on
  * it is called for the port's queues, until the removal.
@@ -237,6 +273,7 @@ static void console_port_removed_early(struct kunit *test)
 }
 
 static struct kunit_case console_cases[] = {
+	KUNIT_CASE(console_message_handled),
 	KUNIT_CASE(console_port_removed_early),
 	KUNIT_CASE(console_spins_while_wanted),
 	KUNIT_CASE(console_told_later),

@@ -65,6 +65,7 @@ struct vlb_device *fake_device(struct kunit *test, const char *type, u32 config_
 	vlb->device_features = BIT_ULL(VIRTIO_F_VERSION_1);
 	mutex_init(&vlb->lock);
 	INIT_WORK(&vlb->break_work, break_fn);
+	vlb_terminals_init(vlb);
 	vlb_events_init(vlb);
 	vlb_queue_init(&vlb->queues[0], vlb, 0);
 	/* Nothing happens behind the test's back. */

@@ -69,7 +69,7 @@ build_module() {
 
 build_module_locked() {
 	local kernel=$1 source=$2 final key release tree work copy dir started=$SECONDS
-	local -a arguments debug=()
+	local -a arguments extra=()
 
 	key=$(module_key "$source" "$kernel")
 	final=$(module_dir "$kernel" "$source")
@@ -87,11 +87,16 @@ build_module_locked() {
 	dir=$(dirname "$source")/include
 	[[ -d $dir ]] && cp -a "$dir" "$copy/"
 	read -ra arguments <<<"${VM_MAKE_ARGS:-}"
-	# Debug kernels get the module's KUnit tests as well.
-	! is_debug_kernel "$kernel" || debug=(ARCH="$(debug_arch "$kernel")" VLB_KUNIT=m)
+	# What tests need besides: KUnit in debug kernels, which have no kprobes. An installed module's
+	# sources are without tests.
+	if is_debug_kernel "$kernel"; then
+		extra=(ARCH="$(debug_arch "$kernel")" VLB_KUNIT=m)
+	elif [[ -d $source/kunit ]]; then
+		extra=(VLB_LATE=m)
+	fi
 	in_toolchain "$tree" make -s -j "$(nproc)" -C "$(kernel_headers "$kernel")" \
 		M="/build/$kernel/${source##*/}" CC=gcc HOSTCC=gcc \
-		CONFIG_DEBUG_INFO_BTF_MODULES= "${debug[@]}" "${arguments[@]}" modules >&2 ||
+		CONFIG_DEBUG_INFO_BTF_MODULES= "${extra[@]}" "${arguments[@]}" modules >&2 ||
 		die "the module does not build for $release"
 
 	work=$(new_work_dir "build-$kernel")

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Terminals (drivers/tty/hvc) whose console goes.
+ *
+ * When hvc's thread khvcd asks for input of a console that virtio_console has just forgotten, it hangs the
+ * terminal up by a work of struct tty_struct, and puts its reference. The last reference to a terminal uses
+ * the same work, and believes that it is free. If everybody else is gone by then, a work that is queued is
+ * initialised again, and the kernel dies (6.1 to 7.2, seen on 6.12.117). So from before the driver forgets a
+ * console until khvcd is done with it, open terminals are kept: of all consoles, since which one belongs to
+ * which is hvc's secret.
+ */
+#include <linux/delay.h>
+#include <linux/sched/signal.h>
+#include <linux/slab.h>
+#include <linux/tty.h>
+
+#include "vlb.h"
+
+/* Documentation/admin-guide/devices.txt; HVC_ALLOC_TTY_ADAPTERS of drivers/tty/hvc. */
+#define HVC_MAJOR	229
+#define HVC_TERMINALS	8
+
+/* Rests of a millisecond. Only what a driver or khvcd does for longer is not waited for. */
+#define RESTS	10000
+
+/**
+ * struct vlb_terminals - what was open at one moment
+ * @node: in the list of the device
+ * @queue: the driver forgets the console when it has handled what it is given of this queue; or
+ *	none that there is
+ * @pushed: what it was given before
+ * @num: entries of @tty
+ * @tty: referenced
+ */
+struct vlb_terminals {
+	struct llist_node node;
+	unsigned int queue;
+	u64 pushed;
+	unsigned int num;
+	struct tty_struct *tty[HVC_TERMINALS];
+};
+
+/**
+ * vlb_terminals_keep - the driver is about to forget a console
+ * @vlb: the device
+ * @queue: the driver does so when it handles what it is given next of this queue, and they are kept
+ *	until then. If the device has no such queue: until vlb_terminals_release().
+ *
+ * May sleep. Where memory is short they are not kept.
+ */
+void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue)
+{
+	struct vlb_terminals *kept = kzalloc(sizeof(*kept), GFP_KERNEL);
+	struct tty_struct *tty;
+	unsigned int i;
+
+	if (!kept)
+		return;
+	for (i = 0; i < HVC_TERMINALS; i++) {
+		/* Takes a reference; opens nothing. */
+		tty = tty_kopen_shared(MKDEV(HVC_MAJOR, i));
+		if (!IS_ERR_OR_NULL(tty))
+			kept->tty[kept->num++] = tty;
+	}
+	if (!kept->num) {
+		kfree(kept);
+		return;
+	}
+	kept->queue = queue;
+	kept->pushed = vlb_queue_pushed(vlb, queue);
+	llist_add(&kept->node, &vlb->terminals);
+	if (queue < vlb->nqueues)
+		queue_work(vlb_slow_wq, &vlb->terminals_work);
+}
+
+/* It has no terminal in its hands: with one it does not sleep, but for locks of PREEMPT_RT. */
+static bool khvcd_rests(void)
+{
+	struct task_struct *task;
+	bool rests = true;
+
+	rcu_read_lock();
+	for_each_process(task) {
+		if ((task->flags & PF_KTHREAD) && !strcmp(task->comm, "khvcd"))
+			rests = READ_ONCE(task->__state) & (TASK_NORMAL | TASK_FROZEN);
+	}
+	rcu_read_unlock();
+	return rests;
+}
+
+static void release(struct vlb_terminals *kept)
+{
+	unsigned int i;
+
+	for (i = 0; i < kept->num; i++) {
+		flush_work(&kept->tty[i]->hangup_work);
+		tty_kref_put(kept->tty[i]);
+	}
+	kfree(kept);
+}
+
+static void release_all(struct vlb_device *vlb)
+{
+	struct vlb_terminals *kept, *next;
+	struct llist_node *all = llist_del_all(&vlb->terminals);
+	unsigned int i;
+
+	llist_for_each_entry_safe(kept, next, all, node) {
+		for (i = 0; i < RESTS; i++) {
+			if (vlb_queue_handled(vlb, kept->queue, kept->pushed) && khvcd_rests())
+				break;
+			usleep_range(1000, 1100);
+		}
+		release(kept);
+	}
+}
+
+static void release_fn(struct work_struct *work)
+{
+	release_all(container_of(work, struct vlb_device, terminals_work));
+}
+
+/**
+ * vlb_terminals_release - the driver has forgotten its consoles
+ * @vlb: the device, without queues
+ *
+ * May sleep, until khvcd is done with them.
+ */
+void vlb_terminals_release(struct vlb_device *vlb)
+{
+	flush_work(&vlb->terminals_work);
+	release_all(vlb);
+}
+
+/**
+ * vlb_terminals_init - a device of which nothing is kept
+ * @vlb: the device
+ */
+void vlb_terminals_init(struct vlb_device *vlb)
+{
+	init_llist_head(&vlb->terminals);
+	INIT_WORK(&vlb->terminals_work, release_fn);
+}
