@@ -16,9 +16,11 @@
 
 #include "vlb.h"
 
-/* Documentation/admin-guide/devices.txt; HVC_ALLOC_TTY_ADAPTERS of drivers/tty/hvc. */
+/* Documentation/admin-guide/devices.txt */
 #define HVC_MAJOR	229
-#define HVC_TERMINALS	8
+
+/* hvc has 8 (HVC_ALLOC_TTY_ADAPTERS, drivers/tty/hvc/hvc_console.h). */
+#define TERMINALS_MAX	16
 
 /* Rests of a millisecond. Only what a driver or khvcd does for longer is not waited for. */
 #define RESTS	10000
@@ -37,7 +39,7 @@ struct vlb_terminals {
 	unsigned int queue;
 	u64 pushed;
 	unsigned int num;
-	struct tty_struct *tty[HVC_TERMINALS];
+	struct tty_struct *tty[TERMINALS_MAX];
 };
 
 /**
@@ -56,10 +58,12 @@ void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue)
 
 	if (!kept)
 		return;
-	for (i = 0; i < HVC_TERMINALS; i++) {
+	for (i = 0; i < TERMINALS_MAX; i++) {
 		/* Takes a reference; opens nothing. */
 		tty = tty_kopen_shared(MKDEV(HVC_MAJOR, i));
-		if (!IS_ERR_OR_NULL(tty))
+		if (IS_ERR(tty))
+			break;
+		if (tty)
 			kept->tty[kept->num++] = tty;
 	}
 	if (!kept->num) {
@@ -128,7 +132,7 @@ static void release_fn(struct work_struct *work)
  */
 void vlb_terminals_release(struct vlb_device *vlb)
 {
-	flush_work(&vlb->terminals_work);
+	cancel_work_sync(&vlb->terminals_work);
 	release_all(vlb);
 }
 
