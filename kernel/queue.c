@@ -536,9 +536,9 @@ u64 vlb_queue_pushed(struct vlb_device *vlb, unsigned int index)
 /**
  * vlb_queue_handled - has the driver handled what it was given?
  * @vlb: its device
- * @index: the number of a queue that the driver fills with buffers of one entry each, every one of which it
- *	puts back when it has handled what is in it
- * @pushed: more than so much, see vlb_queue_pushed()
+ * @index: the number of a queue that the driver has filled with buffers of one entry each; it handles them
+ *	in order, and puts each back
+ * @pushed: the first so many that it was given, see vlb_queue_pushed()
  *
  * Return: true also where it handles nothing any more, or has no such queue.
  */
@@ -556,7 +556,7 @@ bool vlb_queue_handled(struct vlb_device *vlb, unsigned int index, u64 pushed)
 	if (q->vq && q->ready) {
 		spin_lock(&q->lock);
 		there = le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) - q->used_idx;
-		handled = q->pushed != pushed && there == q->vring.num;
+		handled = q->pushed - (u16)(q->vring.num - there) >= pushed;
 		spin_unlock(&q->lock);
 	}
 	spin_unlock_irqrestore(&q->post_lock, flags);

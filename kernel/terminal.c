@@ -28,9 +28,10 @@
 /**
  * struct vlb_terminals - what was open at one moment
  * @node: in the list of the device
- * @queue: the driver forgets the console when it has handled what it is given of this queue; or
- *	none that there is
- * @pushed: what it was given before
+ * @queue: the driver forgets the console when it handles what it is given of this queue; or none that
+ *	there is
+ * @pushed: how much it was given of it then, see vlb_queue_handled()
+ * @given: it was; before, @pushed is the least that it will be
  * @num: entries of @tty
  * @tty: referenced
  */
@@ -38,6 +39,7 @@ struct vlb_terminals {
 	struct llist_node node;
 	unsigned int queue;
 	u64 pushed;
+	bool given;
 	unsigned int num;
 	struct tty_struct *tty[TERMINALS_MAX];
 };
@@ -71,7 +73,7 @@ void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue)
 		return;
 	}
 	kept->queue = queue;
-	kept->pushed = vlb_queue_pushed(vlb, queue);
+	kept->pushed = vlb_queue_pushed(vlb, queue) + 1;
 	llist_add(&kept->node, &vlb->terminals);
 	if (queue < vlb->nqueues)
 		queue_work(vlb_slow_wq, &vlb->terminals_work);
@@ -92,6 +94,18 @@ static bool khvcd_rests(void)
 	return rests;
 }
 
+/* More may follow, and more again: what is waited for is fixed when the first of it is there. */
+static bool is_over(struct vlb_device *vlb, struct vlb_terminals *kept)
+{
+	u64 pushed = vlb_queue_pushed(vlb, kept->queue);
+
+	if (!kept->given && pushed >= kept->pushed) {
+		kept->given = true;
+		kept->pushed = pushed;
+	}
+	return vlb_queue_handled(vlb, kept->queue, kept->pushed) && khvcd_rests();
+}
+
 static void release(struct vlb_terminals *kept)
 {
 	unsigned int i;
@@ -110,11 +124,8 @@ static void release_all(struct vlb_device *vlb)
 	unsigned int i;
 
 	llist_for_each_entry_safe(kept, next, all, node) {
-		for (i = 0; i < RESTS; i++) {
-			if (vlb_queue_handled(vlb, kept->queue, kept->pushed) && khvcd_rests())
-				break;
+		for (i = 0; i < RESTS && !is_over(vlb, kept); i++)
 			usleep_range(1000, 1100);
-		}
 		release(kept);
 	}
 }

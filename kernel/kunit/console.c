@@ -177,7 +177,7 @@ static int hear(struct fake *f, const struct virtio_console_control *msgs)
 	return le16_to_cpu((__force __le16)msgs[head].event);
 }
 
-/* What waits for the driver to handle a message waits until it has put back every buffer. */
+/* A message is handled when the driver has put its buffer back, and those of all before. */
 static void console_message_handled(struct kunit *test)
 {
 	struct fake *f = fake_queue(test, "console");
@@ -185,7 +185,6 @@ static void console_message_handled(struct kunit *test)
 	struct fake_buf buf = { msgs, sizeof(*msgs), true };
 	struct virtqueue vq;
 	unsigned int i;
-	u64 pushed;
 
 	f->q->role = f->vlb->type->role(CONTROL - 1, 4, BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT));
 	f->q->vq = &vq;
@@ -197,19 +196,21 @@ static void console_message_handled(struct kunit *test)
 	}
 	vlb_queue_submit(f->q, SIZE_MAX);
 
-	pushed = vlb_queue_pushed(f->vlb, 0);
-	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, 1));
 	send(f, VIRTIO_CONSOLE_PORT_ADD);
-	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	send(f, VIRTIO_CONSOLE_PORT_NAME);
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, 1));
 	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_ADD);
-	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, pushed));
+	KUNIT_EXPECT_EQ(test, hear(f, msgs), VIRTIO_CONSOLE_PORT_NAME);
+	KUNIT_EXPECT_EQ(test, vlb_queue_pushed(f->vlb, 0), 2);
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, 1));
 	fake_add(f, &buf, 1);
-	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, 0, pushed));
-	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, vlb_queue_pushed(f->vlb, 0)));
+	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, 0, 1));
+	KUNIT_EXPECT_FALSE(test, vlb_queue_handled(f->vlb, 0, 2));
 
 	f->q->ready = false;
-	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, 0, vlb_queue_pushed(f->vlb, 0)));
-	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, f->vlb->nqueues, 0));
+	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, 0, 2));
+	KUNIT_EXPECT_TRUE(test, vlb_queue_handled(f->vlb, f->vlb->nqueues, 1));
 	f->q->vq = NULL;
 }
 
