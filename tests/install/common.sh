@@ -3,58 +3,6 @@
 #
 # What the tests of what is installed share; to be sourced.
 
-# For the virtual machine: programs of the tree that was built on the host must not be what is found.
-forget_tree() {
-	PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
-	unset LD_LIBRARY_PATH
-}
-
-# works [COMMAND...]: from the module to the device, with what is installed. COMMAND has to succeed while
-# there is a device.
-works() {
-	local rng status=0 log=/tmp/rng.log
-
-	modprobe virtio_loopback && udevadm settle || return
-	[[ $(stat -c %F:%a:%U /dev/virtio-loopback) == "character special file:600:root" ]] || return
-	# Its output is not ours: who reads that would wait for its end as well.
-	vloop-rng --socket-path=/tmp/rng.sock >"$log" 2>&1 &
-	rng=$!
-	device_works "$@" || status=1
-	kill "$rng"
-	wait "$rng"
-	((status == 0)) || { cat "$log" && return 1; }
-	modprobe -r virtio_loopback
-}
-
-device_works() {
-	local device status=0
-
-	device=$(vloop attach rng /tmp/rng.sock --name r --background --wait-socket 20) || return
-	if [[ $device == /dev/hwrng* ]]; then
-		gives_random /dev/hwrng || status=1
-		(($# == 0)) || "$@" || status=1
-	else
-		echo "$device"
-		status=1
-	fi
-	vloop detach r || status=1
-	return "$status"
-}
-
-# Zeros would be a pool that nobody wrote to.
-gives_random() {
-	timeout 20 head -c 32 "$1" >/tmp/random
-	[[ $(wc -c </tmp/random) == 32 ]] || { echo "$1 gives nothing" && return 1; }
-	! cmp -s -n 32 /tmp/random /dev/zero || { echo "$1 gives zeros" && return 1; }
-}
-
-# The example where it was installed, and what it is for at boot.
-checks_example() {
-	local example=/usr/local/share/doc/virtio-loopback/examples/devices.conf
-
-	vloop run --check "$example" && [[ -f /usr/local/lib/systemd/system/vloop-run@.service ]]
-}
-
 man_pages() {
 	printf '%s\n' 1/vloop 1/vloop-attach 1/vloop-rng 1/vloop-blk 1/vloop-null 1/vloop-input \
 		1/vloop-console 4/virtio-loopback 3/libvloop 1/vloop-run 5/vloop.conf

@@ -1,30 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: BSD-3-Clause
 #
-# The part of the installation test that runs in the virtual machine.
+# The part of "run" that installs from source, in a virtual machine with compiler and DKMS.
 
 set -u
-# shellcheck source=tests/install/common.sh
-. "$(dirname "$0")/common.sh"
+# shellcheck source=tests/install/guest-common.sh
+. "$(dirname "$0")/guest-common.sh"
 
 readonly TREE=/root/tree LOG=/results/make.log
 readonly PLACES=(/usr /etc /opt /srv /var/lib /var/cache /boot /lib/modules)
-count=0 failed=0
-
-# check WHAT COMMAND...: one test. The command's output explains a failure.
-check() {
-	local what=$1 output
-
-	shift
-	count=$((count + 1))
-	if output=$("$@" 2>&1); then
-		echo "ok $count - install: $what"
-	else
-		echo "not ok $count - install: $what"
-		printf '# %s\n' "${output//$'\n'/$'\n'# }"
-		failed=$((failed + 1))
-	fi
-}
 
 # What is there, without what DKMS, depmod, man and ld.so keep for themselves.
 files() {
@@ -127,5 +111,3 @@ check "an upgrade that fails changes nothing, and one that works says how to loa
 check "make uninstall" make_target uninstall
 check "nothing is left behind" nothing_left
 check "make uninstall twice" make_target uninstall
-echo "1..$count"
-((failed == 0))

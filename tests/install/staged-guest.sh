@@ -4,21 +4,8 @@
 # The part of "staged" that runs in the virtual machine: its files come where they belong.
 
 set -u
-# shellcheck source=tests/install/common.sh
-. "$(dirname "$0")/common.sh"
-
-check() {
-	local what=$1 output started=$SECONDS
-
-	shift
-	echo "@start $what"
-	if output=$("$@" 2>&1); then
-		echo "@ok $((SECONDS - started)) s"
-	else
-		echo "@fail $((SECONDS - started)) s"
-		printf '#   %s\n' "${output//$'\n'/$'\n'#   }"
-	fi
-}
+# shellcheck source=tests/install/guest-common.sh
+. "$(dirname "$0")/guest-common.sh"
 
 # systemd-analyze knows an order only when it is contradicted.
 before_mounts() {
