@@ -87,8 +87,10 @@ static bool khvcd_rests(void)
 
 	rcu_read_lock();
 	for_each_process(task) {
-		if ((task->flags & PF_KTHREAD) && !strcmp(task->comm, "khvcd"))
-			rests = READ_ONCE(task->__state) & (TASK_NORMAL | TASK_FROZEN);
+		if (!(task->flags & PF_KTHREAD) || strcmp(task->comm, "khvcd"))
+			continue;
+		/* Pairs with set_current_state(): the work that it has queued is seen from here on. */
+		rests = smp_load_acquire(&task->__state) & (TASK_NORMAL | TASK_FROZEN);
 	}
 	rcu_read_unlock();
 	return rests;

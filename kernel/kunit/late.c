@@ -2,7 +2,7 @@
 /*
  * A module for tests: makes hvc late where its threads meet. hvc_remove() begins when khvcd has had the time
  * to ask for input of a console that its driver has forgotten, and khvcd hangs that terminal up when
- * everybody else is gone; see terminal.c. On a quiet machine neither happens in a thousand tries.
+ * everybody else is gone; see terminal.c. Otherwise it takes a thread that is preempted in that moment.
  */
 #include <linux/delay.h>
 #include <linux/kprobes.h>
