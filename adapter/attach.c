@@ -37,6 +37,7 @@ enum {
 	OPT_NO_SANDBOX,
 	OPT_MAC,
 	OPT_TAG,
+	OPT_TRUSTED,
 	OPT_FORCE,
 	OPT_JSON,
 	OPT_VERBOSE,
@@ -62,6 +63,7 @@ static const struct option long_options[] = {
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"mac", required_argument, NULL, OPT_MAC},
 	{"tag", required_argument, NULL, OPT_TAG},
+	{"trusted", no_argument, NULL, OPT_TRUSTED},
 	{"force", no_argument, NULL, OPT_FORCE},
 	{"json", no_argument, NULL, OPT_JSON},
 	{"verbose", no_argument, NULL, OPT_VERBOSE},
@@ -193,6 +195,9 @@ static void take_flag(int c, struct attach_options *options)
 	case OPT_NO_SANDBOX:
 		options->no_sandbox = true;
 		break;
+	case OPT_TRUSTED:
+		options->trusted = true;
+		break;
 	case OPT_FORCE:
 		options->force = true;
 		break;
@@ -284,9 +289,9 @@ const char *attach_misfit(const struct attach_options *options, const char **ret
 	static const struct {
 		const char *option;
 		const char *type;
-	} only[] = {{"read-only", "blk"}, {"mac", "net"}, {"tag", "fs"}};
+	} only[] = {{"read-only", "blk"}, {"mac", "net"}, {"tag", "fs"}, {"trusted", "console"}};
 	const bool given[] = {options->read_only, options->config.has_mac,
-			      options->config.tag != NULL};
+			      options->config.tag != NULL, options->trusted};
 
 	for (size_t i = 0; i < sizeof(only) / sizeof(only[0]); i++) {
 		if (!given[i] || !strcmp(options->type->name, only[i].type))

@@ -38,6 +38,7 @@ struct attach_options {
 	bool no_event_idx;
 	bool no_indirect;
 	bool no_sandbox;
+	bool trusted;
 	bool force;
 	bool json;
 	bool verbose;

@@ -248,6 +248,10 @@ static enum vloop_exit create_error(struct attach *attach, int error,
 		return EXIT_MISFIT;
 	case EPERM:
 	case EACCES:
+		if (attach->options->trusted) {
+			msg_error("no permission for --trusted: run as root, or leave it out");
+			return EXIT_RIGHTS;
+		}
 		msg_error("no permission to make a %s device: run as root, or see the policy of "
 			  "the module in virtio-loopback(4)",
 			  type);
@@ -312,6 +316,10 @@ static enum vloop_exit check_module(struct attach *attach)
 			  options->call_eventfd ? "eventfd" : "file");
 		return EXIT_FAIL;
 	}
+	if (options->trusted && !(info.out_features & VLB_F_TRUSTED)) {
+		msg_error("this kernel module does not have --trusted");
+		return EXIT_FAIL;
+	}
 	attach->kick_file = !options->kick_eventfd && (info.out_features & VLB_F_KICK_FILE);
 	if (attach->nqueues > info.out_queues_max) {
 		msg_error("%u queues are more than the %u of this kernel module", attach->nqueues,
@@ -341,6 +349,7 @@ enum vloop_exit attach_create(struct attach *attach)
 {
 	const struct attach_options *options = attach->options;
 	struct vlb_create create = {
+		.flags = options->trusted ? VLB_CREATE_TRUSTED : 0,
 		.type = attach->type->id,
 		.vendor = 0x564c4f4f, /* "VLOO" */
 		.features = attach->features,

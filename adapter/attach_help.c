@@ -21,6 +21,7 @@ const char attach_help[] =
 	"  --read-only            blk: show the disk as read-only\n"
 	"  --mac ADDRESS          net: hardware address\n"
 	"  --tag TAG              fs: tag, when the back-end has none\n"
+	"  --trusted              console: trust the back-end, and let it tell the window's size\n"
 	"  --timeout SECONDS      longest wait for an answer of the back-end (30)\n"
 	"  --device-timeout SECONDS  longest wait for the kernel's device (10)\n"
 	"  --wait-socket SECONDS  wait for the back-end to listen (0)\n"

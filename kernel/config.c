@@ -47,6 +47,8 @@ int vlb_config_init(struct vlb_device *vlb, const u8 *config, u32 len)
 {
 	u64 features = vlb->device_features & ~(TRANSPORT_BITS | LEGACY_BITS);
 
+	if (!vlb->trusted)
+		features &= ~vlb->type->trusting;
 	spin_lock_init(&vlb->config_lock);
 	mutex_init(&vlb->config_mutex);
 	init_completion(&vlb->config_write.done);

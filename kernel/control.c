@@ -45,7 +45,8 @@ static int ioc_info(struct vlb_file *vf, union vlb_args *args)
 
 	if (info->__reserved || info->__reserved1)
 		return -EINVAL;
-	info->out_features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE;
+	info->out_features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE |
+			     VLB_F_TRUSTED;
 	info->out_queues_max = VLB_QUEUES_MAX;
 	info->out_queue_size_max = VLB_QUEUE_SIZE_MAX;
 	info->out_config_max = VLB_CONFIG_MAX;
@@ -90,7 +91,7 @@ static int create_check(struct vlb_create *c, const struct vlb_type *type)
 {
 	u64 pool_default;
 
-	if (c->flags)
+	if (c->flags & ~VLB_CREATE_TRUSTED)
 		return -EOPNOTSUPP;
 	c->queue_size = c->queue_size ?: VLB_QUEUE_SIZE_DEFAULT;
 	c->driver_queue_size = c->driver_queue_size ?: VLB_QUEUE_SIZE_DEFAULT;

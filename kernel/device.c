@@ -239,6 +239,7 @@ static struct vlb_device *device_alloc(const struct vlb_create *args, const stru
 	vlb->owner_uid = current_uid();
 	vlb->owner_pid = task_tgid_nr(current);
 	vlb->privileged = capable(CAP_SYS_ADMIN);
+	vlb->trusted = args->flags & VLB_CREATE_TRUSTED;
 	vlb->state = VLB_STATE_CREATED;
 	vlb->timeout_ms = args->timeout_ms;
 	vlb->queue_size = args->queue_size;
@@ -276,7 +277,7 @@ struct vlb_device *vlb_device_create(const struct vlb_create *args, const u8 *co
 	struct vlb_device *vlb;
 	int err;
 
-	err = vlb_policy_create(type, args->out_pool_len, args->timeout_ms);
+	err = vlb_policy_create(type, args);
 	if (err)
 		return ERR_PTR(err);
 	vlb = device_alloc(args, type);

@@ -71,17 +71,18 @@ unsigned int vlb_policy_devices_max(bool privileged)
 /**
  * vlb_policy_create - may the caller make such a device?
  * @type: its type
- * @pool_len: bytes of its pool
- * @timeout_ms: how long drivers may wait for it, with locks held that others wait for
+ * @args: checked, defaults filled in, out_pool_len set. Drivers may wait for timeout_ms with locks held
+ *	that others wait for.
  *
  * Return: 0, -EPROTONOSUPPORT (never), -EPERM (not this caller).
  */
-int vlb_policy_create(const struct vlb_type *type, u64 pool_len, u32 timeout_ms)
+int vlb_policy_create(const struct vlb_type *type, const struct vlb_create *args)
 {
 	if (type->vclass == VLB_CLASS_REFUSED)
 		return -EPROTONOSUPPORT;
 	if (!capable(CAP_SYS_ADMIN) && (type->vclass != VLB_CLASS_OPEN || !listed(type) ||
-					timeout_ms > VLB_TIMEOUT_MS_DEFAULT))
+					args->flags & VLB_CREATE_TRUSTED ||
+					args->timeout_ms > VLB_TIMEOUT_MS_DEFAULT))
 		return -EPERM;
-	return pool_len <= vlb_policy_pool_max() ? 0 : -EPERM;
+	return args->out_pool_len <= vlb_policy_pool_max() ? 0 : -EPERM;
 }

@@ -533,17 +533,18 @@ static void gpio_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *
 }
 
 /*
- * hvc_remove() frees a console whose resize work may still be queued (drivers/tty/hvc, seen on
- * 6.12), so a device that changes the size while it is removed would take the machine down. Nobody
- * but hvc can cancel that work, and waiting for everything on the kernel's shared work queue would
- * be waiting for other processes. Without this feature the driver resizes nothing. No more ports
- * than the device has queues for.
+ * hvc_remove() frees a console whose resize work may still be queued (drivers/tty/hvc, 6.1 to 7.2),
+ * so a device that changes the size while it is removed could take the machine down. Nobody but
+ * hvc can cancel that work, and waiting for everything on the kernel's shared work queue would be
+ * waiting for other processes. Without this feature the driver resizes nothing.
  */
+#define CONSOLE_TRUSTING	BIT_ULL(VIRTIO_CONSOLE_F_SIZE)
+
+/* No more ports than the device has queues for. */
 static void console_fit(const struct vlb_limits *limits, u8 *config, u32 len, u64 *features)
 {
 	unsigned int pairs = limits->nqueues / 2;
 
-	*features &= ~BIT_ULL(VIRTIO_CONSOLE_F_SIZE);
 	if (pairs < 2)
 		*features &= ~BIT_ULL(VIRTIO_CONSOLE_F_MULTIPORT);
 	else
@@ -613,7 +614,7 @@ static const struct vlb_type types[] = {
 	{ 1, "net", VLB_CLASS_OPEN, true, SZ_8M, SZ_4M, NULL, net_roles, net_fit },
 	{ 2, "blk", VLB_CLASS_OPEN, true, SZ_16M, SZ_4M, blk_writable, blk_roles, blk_fit },
 	{ 3, "console", VLB_CLASS_OPEN, false, SZ_2M, SZ_1M, console_writable, vlb_console_roles,
-	  console_fit, .terminals = true },
+	  console_fit, .terminals = true, .trusting = CONSOLE_TRUSTING },
 	{ 4, "rng", VLB_CLASS_TRUSTED, true, SZ_128K, 0, NULL, rx_roles, NULL, true },
 	{ 5, "balloon", VLB_CLASS_REFUSED, false, 0, 0, NULL, rx_roles, NULL },
 	{ 8, "scsi", VLB_CLASS_TRUSTED, false, SZ_16M, SZ_4M, scsi_writable, scsi_roles, scsi_fit,

@@ -121,6 +121,7 @@ struct vlb_field {
  * @fixed: the driver reads numbers of the config space that belong together one by one, and once:
  *	they stay what they were when the device was made
  * @terminals: the driver makes terminals, see terminal.c
+ * @trusting: features whose use in the driver is not safe with a hostile device: for trusted ones only
  * @needed_asleep: the driver, or whoever uses it, makes requests while the machine goes to sleep and
  *	wakes up, and waits for them
  */
@@ -137,6 +138,7 @@ struct vlb_type {
 	bool waited;
 	bool fixed;
 	bool terminals;
+	u64 trusting;
 	bool needed_asleep;
 };
 

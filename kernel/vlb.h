@@ -369,6 +369,7 @@ struct vlb_config_write {
  * @name: unique
  * @owner_uid, @owner_pid: of its creator
  * @privileged: its creator had CAP_SYS_ADMIN
+ * @trusted: VLB_CREATE_TRUSTED
  * @lock: see the lock order
  * @state: VLB_STATE_*
  * @failing: requests fail while there is no session
@@ -416,6 +417,7 @@ struct vlb_device {
 	kuid_t owner_uid;
 	pid_t owner_pid;
 	bool privileged;
+	bool trusted;
 
 	struct mutex lock;
 	u32 state;
@@ -513,7 +515,7 @@ bool vlb_event_pending(struct vlb_device *vlb);
 bool vlb_event_take(struct vlb_device *vlb, struct vlb_event *ret_event);
 
 /* policy.c */
-int vlb_policy_create(const struct vlb_type *type, u64 pool_len, u32 timeout_ms);
+int vlb_policy_create(const struct vlb_type *type, const struct vlb_create *args);
 u64 vlb_policy_pool_max(void);
 unsigned int vlb_policy_devices_max(bool privileged);
 

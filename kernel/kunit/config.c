@@ -111,6 +111,22 @@ static void config_features(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, vlb->offered & BIT_ULL(0));
 }
 
+/* Only of a trusted back-end does the driver learn that consoles have sizes. */
+static void config_trusted(struct kunit *test)
+{
+	struct vlb_device *vlb = fake_device(test, "console", 0, NULL);
+	bool trusted[] = { false, true };
+	unsigned int i;
+
+	vlb->device_features |= BIT_ULL(VIRTIO_CONSOLE_F_SIZE);
+	for (i = 0; i < ARRAY_SIZE(trusted); i++) {
+		kfree(vlb->config);
+		vlb->trusted = trusted[i];
+		KUNIT_ASSERT_EQ(test, vlb_config_init(vlb, NULL, 0), 0);
+		KUNIT_EXPECT_EQ(test, !!(vlb->offered & BIT_ULL(VIRTIO_CONSOLE_F_SIZE)), trusted[i]);
+	}
+}
+
 static void config_replaced(struct kunit *test)
 {
 	struct vlb_device *vlb = disk(test);
@@ -272,6 +288,7 @@ static struct kunit_case config_cases[] = {
 	KUNIT_CASE(config_read),
 	KUNIT_CASE(config_without),
 	KUNIT_CASE(config_features),
+	KUNIT_CASE(config_trusted),
 	KUNIT_CASE(config_replaced),
 	KUNIT_CASE(config_write_refused),
 	KUNIT_CASE(config_write_answered),

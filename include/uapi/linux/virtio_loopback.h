@@ -93,6 +93,7 @@ struct vlb_info {
 #define VLB_F_CALL_FILE		(1ULL << 0)	/* call descriptors that complete in the writer */
 #define VLB_F_CALL_EVENTFD	(1ULL << 1)	/* call descriptors that are eventfds */
 #define VLB_F_KICK_FILE		(1ULL << 2)	/* kick descriptors of the module's own */
+#define VLB_F_TRUSTED		(1ULL << 3)	/* VLB_CREATE_TRUSTED */
 
 /*
  * VLB_IOC_TYPE_INFO: the kernel's view of a virtio device type. Works without a device.
@@ -125,6 +126,7 @@ struct vlb_type_info {
 /*
  * VLB_IOC_CREATE: make the device under a name.
  *
+ * @flags: VLB_CREATE_*
  * @type: virtio device id
  * @vendor: virtio vendor id shown to drivers; any value
  * @features: feature bits 0 to 63 that the back-end offers. VIRTIO_F_VERSION_1 must be
@@ -150,8 +152,8 @@ struct vlb_type_info {
  *
  * ENOSPC: @pool_len is below @out_pool_min.
  * EEXIST: the name is in use. EPROTONOSUPPORT: the type is refused, or unknown.
- * EPERM: the type needs CAP_SYS_ADMIN or is not open by policy, or so does @pool_len or
- * @timeout_ms. EMFILE: too many devices.
+ * EPERM: the type needs CAP_SYS_ADMIN or is not open by policy, or so does @pool_len,
+ * @timeout_ms or VLB_CREATE_TRUSTED. EMFILE: too many devices.
  * EPROTO: the back-end does not offer VIRTIO_F_VERSION_1.
  */
 struct vlb_create {
@@ -172,6 +174,13 @@ struct vlb_create {
 	__aligned_u64 out_pool_min;
 	__u8 name[VLB_NAME_MAX];
 };
+
+/*
+ * The back-end is trusted as the kernel is: the driver is offered features, too, with which a
+ * device could use the faults of drivers that cannot be mended from below them. These are
+ * VIRTIO_CONSOLE_F_SIZE, and no others. Takes CAP_SYS_ADMIN.
+ */
+#define VLB_CREATE_TRUSTED	(1u << 0)
 
 /*
  * VLB_IOC_REGISTER, VLB_IOC_REMOVE: start probing, start removing. Both return at once;

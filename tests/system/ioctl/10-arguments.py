@@ -46,7 +46,7 @@ assert f.call(vlb.TYPE_INFO, vlb.type_info(40))["class"] == (2 if old else 1), "
 wrong = [
     ("EPROTONOSUPPORT", {"type": 0}), ("EPROTONOSUPPORT", {"type": 16}),
     ("EPROTONOSUPPORT", {"type": 0xffffffff}), ("EPROTO", {"features": 0}),
-    ("EOPNOTSUPP", {"flags": 1}), ("EOPNOTSUPP", {"flags": 0x80000000}),
+    ("EOPNOTSUPP", {"flags": 2}), ("EOPNOTSUPP", {"flags": 0x80000000}),
     ("EINVAL", {"reserved": 1}), ("EINVAL", {"nqueues": 0}), ("EINVAL", {"nqueues": 129}),
     ("EINVAL", {"nqueues": 0xffffffff}), ("EINVAL", {"queue_size": 3}),
     ("EINVAL", {"queue_size": 1}), ("EINVAL", {"queue_size": 2048}),

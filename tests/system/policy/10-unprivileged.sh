@@ -25,13 +25,17 @@ load_module() {
 	modprobe virtio_loopback "$@"
 }
 
+# attach_as_nobody TYPE NAME [OPTION...]
 attach_as_nobody() {
-	: >"$1.out"
+	local type=$1 name=$2
+
+	shift 2
+	: >"$name.out"
 	# What anybody may lock in memory is enough for such a pool.
-	as_nobody vloop attach blk "$T/$1.sock" --name "$1" --pool 4M "${@:2}" >"$1.out" 2>"$1.err" &
-	ADAPTER[$1]=$!
-	wait_until "$SLOW" attached "$1"
-	[[ -s $1.out ]] || fail "refused: $(cat "$1.err")"
+	as_nobody vloop attach "$type" "$T/$name.sock" --name "$name" --pool 4M "$@" >"$name.out" 2>"$name.err" &
+	ADAPTER[$name]=$!
+	wait_until "$SLOW" attached "$name"
+	[[ -s $name.out ]] || fail "refused: $(cat "$name.err")"
 }
 
 cleanup_fn load_module
@@ -55,10 +59,10 @@ refused 6 rng r
 refused 8 blk d --pool 6M
 # Drivers wait for so long with locks that others want.
 refused 6 blk d --pool 4M --timeout 31
-attach_as_nobody d
+attach_as_nobody blk d
 [[ $(<"$CLASS/d/owner_uid") == "$(id -u nobody)" ]] || fail "the device belongs to somebody else"
 verify "$(dev d)" --size=2m --bsrange=4k-64k
-attach_as_nobody d1
+attach_as_nobody blk d1
 refused 1 blk d2 --pool 4M
 grep -q 'limit' d2.err || fail "it says: $(cat d2.err)"
 
@@ -72,7 +76,7 @@ detach root
 
 # Whoever waits for a user's disk that says nothing gets an error, also while nobody is there.
 for signal in STOP KILL; do
-	attach_as_nobody d2 --timeout 3
+	attach_as_nobody blk d2 --timeout 3
 	kill -$signal "${SERVER[d2]}"
 	status=0
 	timeout "$SLOW" dd if="$(dev d2)" of=/dev/null bs=4k count=1 iflag=direct 2>dd.log || status=$?
@@ -83,6 +87,17 @@ for signal in STOP KILL; do
 	ends "${ADAPTER[d2]}" "adapter of d2" || true
 	kill -CONT "${SERVER[d2]}" 2>/dev/null || true
 done
+
+# Root says whom the kernel is to trust.
+start_console c --pty --link="$T/c.tty"
+chmod 666 c.sock
+load_module unprivileged_types=console
+chmod 666 /dev/virtio-loopback
+refused 6 console c --trusted
+grep -q -- '--trusted' c.err || fail "it does not say what it may not: $(cat c.err)"
+attach_as_nobody console c
+as_nobody vloop detach c
+ends "${ADAPTER[c]}" "adapter of c" || true
 
 load_module unprivileged_types=scsi,gpu,net
 chmod 666 /dev/virtio-loopback

@@ -119,7 +119,8 @@ void fake_kernel_init(struct fake_kernel *kernel)
 	kernel->kdev = (struct kdev){.fd = pair[0], .call = call, .test = kernel};
 	kernel->events = pair[1];
 	kernel->call = -1;
-	kernel->features = VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE;
+	kernel->features =
+		VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE | VLB_F_TRUSTED;
 }
 
 void fake_kernel_free(struct fake_kernel *kernel)

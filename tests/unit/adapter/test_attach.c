@@ -450,6 +450,13 @@ static void test_module_limits(void **state)
 	tear_down(&stage);
 
 	set_up(&stage, step_plain);
+	stage.options.trusted = true;
+	stage.kernel.features &= ~VLB_F_TRUSTED;
+	assert_int_equal(run(&stage), EXIT_FAIL);
+	assert_int_equal(stage.kernel.create.size, 0);
+	tear_down(&stage);
+
+	set_up(&stage, step_plain);
 	stage.options.pool = 1ULL << 31;
 	assert_int_equal(run(&stage), EXIT_MEMORY);
 	assert_int_equal(stage.kernel.create.size, 0);
@@ -483,7 +490,9 @@ static void test_options_reach_kernel(void **state)
 	stage.options.kick_eventfd = true;
 	stage.options.queue_size = 64;
 	stage.options.pool = 70000;
+	stage.options.trusted = true;
 	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.create.flags, VLB_CREATE_TRUSTED);
 	assert_int_equal(stage.kernel.create.features & ((1ULL << 28) | (1ULL << 29)), 0);
 	assert_true(stage.kernel.create.features & (1ULL << 5));
 	assert_int_equal(stage.kernel.create.queue_size, 64);

@@ -125,6 +125,9 @@ static void test_type_options(void **state)
 	assert_int_equal(PARSE(&options, "--read-only", "rng", "x"), EXIT_USAGE);
 	assert_int_equal(PARSE(&options, "--tag", "home", "fs", "x"), EXIT_OK);
 	assert_int_equal(PARSE(&options, "--tag", "home", "rng", "x"), EXIT_USAGE);
+	assert_int_equal(PARSE(&options, "--trusted", "console", "x"), EXIT_OK);
+	assert_true(options.trusted);
+	assert_int_equal(PARSE(&options, "--trusted", "blk", "x"), EXIT_USAGE);
 	assert_int_equal(
 		PARSE(&options, "--tag", "0123456789012345678901234567890123456", "fs", "x"),
 		EXIT_USAGE);

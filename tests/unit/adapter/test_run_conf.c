@@ -104,13 +104,17 @@ static void test_everything(void **state)
 				   "[device other]\n"
 				   "type = fs\n"
 				   "tag = home\n"
-				   "socket = /run/fs.sock\n";
+				   "socket = /run/fs.sock\n"
+				   "[device third]\n"
+				   "type = console\n"
+				   "trusted = yes\n"
+				   "socket = /run/console.sock\n";
 	const struct run_device_conf *device;
 
 	(void)state;
 	assert_int_equal(parse(text), 0);
 	assert_string_equal(conf.directory, "/run/x");
-	assert_int_equal(conf.n, 2);
+	assert_int_equal(conf.n, 3);
 	device = &conf.devices[0];
 	assert_list(&device->command, "prog", "--socket=/run/x/disk-0/socket", "${socket}", "a b");
 	assert_list(&device->environment, "A=1", "B=2 3", "C=disk-0:/run/x/disk-0");
@@ -134,6 +138,7 @@ static void test_everything(void **state)
 	assert_null(device->command.list);
 	assert_string_equal(device->socket.text, "/run/fs.sock");
 	assert_string_equal(device->attach.config.tag, "home");
+	assert_true(conf.devices[2].attach.trusted);
 }
 
 static void test_words(void **state)
