@@ -91,15 +91,6 @@ MODES = {
 }
 
 
-def repeats(mode, case):
-    """
-    How often fio runs for one figure. Pages that one run frees come back to the next in the
-    opposite order, so that every other run finds neighbours to merge into segments and the
-    rest do not. Two runs in a row see both.
-    """
-    return 2 if mode == "counted" and "4k" not in case else 1
-
-
 def targets():
     """The limits of the project's plan for speed."""
     result = []
