@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 /* vloop: vhost-user back-ends as devices of this kernel. Chooses the subcommand. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -53,6 +54,8 @@ static int run(const struct subcommand *sub, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	/* Inherited as ignored, it would take the exit status of every child. */
+	signal(SIGCHLD, SIG_DFL);
 	/* Nobody can be told. */
 	if (vl_open_streams())
 		return EXIT_FAIL;

@@ -82,11 +82,10 @@ static void set_environment(char *const *added)
 static void __attribute__((noreturn))
 child_run(const struct run_plan *plan, int output, int report, pid_t parent)
 {
-	setpgid(0, 0);
+	/* Our terminal is not for another user to read from, nor to type into. */
+	setsid();
 	default_signals();
-	/* Who writes to our terminal is in its background, where "stty tostop" would stop it. */
-	if (plan->own_stderr)
-		signal(SIGTTOU, SIG_IGN);
+	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (set_streams(output, plan->own_stderr) < 0)
 		child_fail(report, STEP_STREAMS);
 	if (set_identity(plan->identity) < 0)

@@ -146,7 +146,7 @@ static void backend_ended(struct run_state *run, struct run_device *device,
 	if (when == RUN_RESTART_ALWAYS || (when == RUN_RESTART_ON_FAILURE && failed))
 		start_again(run, device, RUN_BACKEND, EXIT_BACKEND, now);
 	else
-		give_up(run, device, failed ? EXIT_BACKEND : EXIT_OK, now);
+		give_up(run, device, failed || !run->ready ? EXIT_BACKEND : EXIT_OK, now);
 }
 
 /*
@@ -366,10 +366,11 @@ static void start_and_keep(struct run_state *run, uint64_t now)
 	bool may_begin = true;
 
 	for (size_t i = 0; i < run->n && may_begin && !run->stopping; i++) {
-		if (run->devices[i].leaving)
-			step_stop(run, i, now);
-		else
+		if (!run->devices[i].leaving)
 			may_begin = step_start(run, i, now);
+		/* Starting may have ended it. */
+		if (run->devices[i].leaving && !run->stopping)
+			step_stop(run, i, now);
 	}
 }
 

@@ -215,15 +215,19 @@ enum vloop_exit run_directory_take(struct run_directory *directory, const struct
 {
 	const char *path = conf->directory;
 	enum vloop_exit result = EXIT_OK;
-	int ret = make_parents(path);
+	int ret;
 
-	*directory = (struct run_directory){.fd = -1, .lock = -1};
-	if (!ret)
-		ret = open_private(path, 0711);
-	if (ret < 0)
-		return directory_error(path, ret);
-	directory->fd = ret;
-	ret = take_lock(directory->fd, &directory->lock);
+	do {
+		*directory = (struct run_directory){.fd = -1, .lock = -1};
+		ret = make_parents(path);
+		if (!ret)
+			ret = open_private(path, 0711);
+		if (ret < 0)
+			return directory_error(path, ret);
+		directory->fd = ret;
+		ret = take_lock(directory->fd, &directory->lock);
+		/* Whoever had it before has removed it meanwhile. */
+	} while (ret == -ENOENT && !close(directory->fd));
 	if (ret == -EWOULDBLOCK)
 		result = locked_by_another(directory->lock, path, file);
 	else if (ret)

@@ -57,6 +57,18 @@ forbidden() {
 	[ $status -eq 6 ] && printf '%s\n' "$message" | grep -q "no permission to connect"
 }
 
+# Without a child's exit status nothing would ever be known to have ended.
+ignores_children() {
+	directory=$(mktemp -d)
+	printf '[device d]\ntype = rng\ncommand = true\nrestart = never\n' >"$directory/conf"
+	timeout -k 5 60 env --ignore-signal=CHLD "$vloop" run --directory "$directory/run" "$directory/conf" \
+		>/dev/null 2>"$directory/log"
+	status=$?
+	message=$(cat "$directory/log")
+	rm -r "$directory"
+	[ $status -eq 3 ] && printf '%s\n' "$message" | grep -q "back-end ended with status 0"
+}
+
 # JSON is UTF-8 whatever bytes a path has (RFC 8259, 8.1).
 json_of_bytes() {
 	file=$(mktemp)
@@ -67,7 +79,7 @@ json_of_bytes() {
 	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
 }
 
-echo 1..14
+echo 1..15
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
@@ -81,8 +93,9 @@ check "a socket without a name" fails 2 "SOCKET is empty" probe ""
 check "the same to be attached" fails 2 "SOCKET is empty" attach rng ""
 check "a socket that may not be used" forbidden
 check "JSON of a path that is not UTF-8" json_of_bytes
+check "SIGCHLD that was ignored" ignores_children
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 14 - no module # SKIP it is loaded"
+	echo "ok 15 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi

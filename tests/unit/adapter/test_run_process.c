@@ -121,8 +121,8 @@ static void test_output(void **state)
 static void test_world(void **state)
 {
 	char program[] = "sh", option[] = "-c";
-	char script[] =
-		"pwd; echo $A $B ${NOTIFY_SOCKET:-none}; cat; cut -d\" \" -f5 /proc/$$/stat";
+	char script[] = "pwd; echo $A $B ${NOTIFY_SOCKET:-none}; cat; [ -e /dev/fd/50 ] && echo open; "
+			"cut -d\" \" -f5 /proc/$$/stat";
 	char a[] = "A=1", b[] = "B=2 3";
 	char *const argv[] = {program, option, script, NULL};
 	char *const environment[] = {a, b, NULL};
@@ -133,13 +133,17 @@ static void test_world(void **state)
 
 	(void)state;
 	setenv("NOTIFY_SOCKET", "/nowhere", 1);
+	/* As who started us left it open. */
+	assert_int_equal(dup2(STDERR_FILENO, 50), 50);
 	assert_int_equal(start(&process, &plan), 0);
+	close(50);
 	unsetenv("NOTIFY_SOCKET");
 	snprintf(text, sizeof(text), "<%d>", process.pid);
 	read_until(&process, NULL);
 	await_end(&process);
 	assert_ptr_equal(strstr(lines, "</><1 2 3 none><"), lines);
 	assert_non_null(strstr(lines, text));
+	assert_null(strstr(lines, "open"));
 }
 
 static void test_no_start(void **state)
@@ -185,10 +189,14 @@ static void test_group(void **state)
 	run_process_signal(&process, SIGKILL);
 }
 
-/* A session whose terminal stops background processes that write to it. 7: ours could. */
+/*
+ * A session whose terminal stops background processes that write to it. 7: ours could write, and has not
+ * the terminal for its own.
+ */
 static int write_to_terminal(void)
 {
-	char sh[] = "sh", c[] = "-c", script[] = "echo line >&2; exit 7";
+	char sh[] = "sh", c[] = "-c";
+	char script[] = "echo line >&2; (: <>/dev/tty) 2>/dev/null && exit 8; exit 7";
 	char *const argv[] = {sh, c, script, NULL};
 	const struct run_plan plan = {.argv = argv, .own_stderr = true};
 	const uint64_t deadline = now_ms() + BOUND_MS;

@@ -347,6 +347,16 @@ static void test_policies(void **state)
 	assert_true(run_finished(&stage.run));
 	assert_int_equal(stage.run.result, EXIT_BACKEND);
 	run_state_free(&stage.run);
+
+	/* A program that ends well before the device was there is of no use. */
+	set_up(&stage, 1);
+	stage.devices[0].restart.when = RUN_RESTART_ON_FAILURE;
+	step(&stage);
+	ends(&stage, 0, RUN_BACKEND, 0, 0);
+	ends(&stage, 0, RUN_ADAPTER, 0, SIGTERM);
+	assert_true(run_finished(&stage.run));
+	assert_int_equal(stage.run.result, EXIT_BACKEND);
+	run_state_free(&stage.run);
 }
 
 static void test_detached(void **state)
@@ -420,6 +430,23 @@ static void test_cannot_start(void **state)
 	stage.start_error = 0;
 	pass(&stage, 100);
 	expect_log(&stage, "+b0 +a0 ");
+	run_state_free(&stage.run);
+
+	/* Later: what is left of the device is ended at once. */
+	all_up(&stage, 2);
+	stage.start_error = -ENOENT;
+	ends(&stage, 0, RUN_BACKEND, 1, 0);
+	pass(&stage, 100);
+	expect_log(&stage, "-a0 ");
+	assert_int_equal(stage.next, stage.now + 5000);
+	ends(&stage, 0, RUN_ADAPTER, 0, 0);
+	assert_false(run_finished(&stage.run));
+	stage.devices[1].restart.limit = 0;
+	ends(&stage, 1, RUN_ADAPTER, EXIT_FAIL, 0);
+	expect_log(&stage, "-b1 ");
+	ends(&stage, 1, RUN_BACKEND, 0, 0);
+	assert_true(run_finished(&stage.run));
+	assert_int_equal(stage.run.result, EXIT_BACKEND);
 	run_state_free(&stage.run);
 }
 
