@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
 #include <errno.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -88,18 +89,20 @@ void backend_close(struct backend *backend)
 
 static int explain(struct backend *backend, uint32_t request, int error)
 {
+	static const char serves_another[] = "; does it serve another front-end?";
 	const char *name = vhost_user_msg_name(VHOST_USER_KIND_REQUEST, request);
+	const uint64_t now = now_ms();
 
 	switch (error) {
+	case -EAGAIN:
 	case -ETIMEDOUT:
-		/* Connections wait in the socket's backlog while a server serves another. */
-		if (request == VHOST_USER_GET_FEATURES)
+		if (backend->hurry_until && now >= backend->hurry_until)
 			return problem(backend, error,
-				       "it did not answer %s within %d s; does it "
-				       "serve another front-end?",
-				       name, backend->timeout_ms / 1000);
-		return problem(backend, error, "it did not answer %s within %d s", name,
-			       backend->timeout_ms / 1000);
+				       "it had not answered %s when this program was to end", name);
+		/* Connections wait in the socket's backlog while a server serves another. */
+		return problem(backend, error, "it did not answer %s within %" PRIu64 " s%s", name,
+			       (now - backend->asked_at + 999) / 1000,
+			       request == VHOST_USER_GET_FEATURES ? serves_another : "");
 	case -ECONNRESET:
 		return problem(backend, error, "it closed the connection at %s", name);
 	case -EPROTO:
@@ -159,20 +162,35 @@ static int serve_channel(struct backend *backend, uint64_t deadline)
 	return ret ? problem(backend, ret, "it does not read its own channel") : 0;
 }
 
-/*
- * Wait for an answer. A back-end may ask for something on its own channel first and answer us
- * only when it has been served, so that is done meanwhile. @deadline comes closer in a hurry.
- * @problem is set on failure.
- */
-static int wait_answer(struct backend *backend, uint32_t request, uint64_t *deadline)
+/* Somebody waits for this program to end, or does not any more. */
+static void look_for_hurry(struct backend *backend)
 {
-	bool hurried = false;
+	struct pollfd hurry = {.fd = backend->hurry_fd, .events = POLLIN};
 
+	if (poll(&hurry, 1, 0) <= 0)
+		backend->hurry_until = 0;
+	else if (!backend->hurry_until)
+		backend->hurry_until = now_ms() + BACKEND_HURRY_MS;
+}
+
+static uint64_t sooner(const struct backend *backend, uint64_t deadline)
+{
+	return backend->hurry_until && backend->hurry_until < deadline ? backend->hurry_until :
+									 deadline;
+}
+
+/*
+ * Wait for an answer, or for room for a message. A back-end may ask for something on its own channel
+ * first and go on only when it has been served, so that is done meanwhile. @deadline comes
+ * closer in a hurry. @problem is set on failure.
+ */
+static int wait_for(struct backend *backend, uint32_t request, short events, uint64_t *deadline)
+{
 	for (;;) {
 		struct pollfd fds[] = {
-			{.fd = backend->sock, .events = POLLIN},
+			{.fd = backend->sock, .events = events},
 			{.fd = backend->channel, .events = POLLIN},
-			{.fd = hurried ? -1 : backend->hurry_fd, .events = POLLIN},
+			{.fd = backend->hurry_until ? -1 : backend->hurry_fd, .events = POLLIN},
 		};
 		uint64_t now = now_ms();
 		int n;
@@ -189,11 +207,8 @@ static int wait_answer(struct backend *backend, uint32_t request, uint64_t *dead
 		if (fds[1].revents && serve_channel(backend, *deadline) < 0)
 			return -EPROTO;
 		if (fds[2].revents) {
-			/* Somebody waits for this program to end. */
-			hurried = true;
-			now = now_ms();
-			if (*deadline > now + BACKEND_HURRY_MS)
-				*deadline = now + BACKEND_HURRY_MS;
+			look_for_hurry(backend);
+			*deadline = sooner(backend, *deadline);
 		}
 	}
 }
@@ -201,7 +216,7 @@ static int wait_answer(struct backend *backend, uint32_t request, uint64_t *dead
 /* Send @msg, and put its answer in its place if it has one. @problem is set on failure. */
 static int converse(struct backend *backend, struct vhost_user_msg *msg)
 {
-	uint64_t deadline = now_ms() + (uint64_t)backend->timeout_ms;
+	uint64_t deadline;
 	const uint32_t request = msg->hdr.request;
 	const struct vhost_user_shape *shape;
 	bool ack;
@@ -214,10 +229,16 @@ static int converse(struct backend *backend, struct vhost_user_msg *msg)
 	      backend_has(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK);
 	if (ack)
 		msg->hdr.flags |= VHOST_USER_FLAG_NEED_REPLY;
-	ret = vhost_user_send(backend->sock, msg, backend->timeout_ms);
+	look_for_hurry(backend);
+	backend->asked_at = now_ms();
+	deadline = sooner(backend, backend->asked_at + (uint64_t)backend->timeout_ms);
+	ret = wait_for(backend, request, POLLOUT, &deadline);
+	if (ret)
+		return ret;
+	ret = vhost_user_send(backend->sock, msg, rest_ms(deadline));
 	msg->num_fds = 0;
 	if (!ret && (ack || shape->replies)) {
-		ret = wait_answer(backend, request, &deadline);
+		ret = wait_for(backend, request, POLLIN, &deadline);
 		if (ret)
 			return ret;
 		ret = vhost_user_recv(backend->sock, VHOST_USER_KIND_REPLY, msg, rest_ms(deadline));

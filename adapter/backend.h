@@ -35,7 +35,10 @@
  * @sock: -1 when there is no connection
  * @channel: our end of the BACKEND_REQ channel, -1 without one
  * @timeout_ms: bound of each conversation; a message that has begun has BACKEND_HURRY_MS at most
- * @hurry_fd: when this becomes readable, a wait ends after BACKEND_HURRY_MS; -1: never
+ * @hurry_fd: BACKEND_HURRY_MS after this became readable all waits end, until it is not any more;
+ *	-1: never
+ * @hurry_until: when that is; 0: it is not readable
+ * @asked_at: when the last conversation began
  * @features: what it offers, bit 30 included
  * @protocol_offered, @protocol: what it offers and what was acknowledged
  * @queue_max: queues it says it has (GET_QUEUE_NUM), 0 when it does not say
@@ -48,6 +51,8 @@ struct backend {
 	int channel;
 	int timeout_ms;
 	int hurry_fd;
+	uint64_t hurry_until;
+	uint64_t asked_at;
 	uint64_t features;
 	uint64_t protocol_offered;
 	uint64_t protocol;

@@ -435,6 +435,65 @@ static void test_hurry_late(void **state)
 	close(peer.hurry);
 }
 
+/* Answers each message, and takes its time. */
+static void *answer_slowly(void *arg)
+{
+	const struct slow_peer *peer = arg;
+	struct vhost_user_msg msg;
+
+	while (!vhost_user_recv(peer->sock, VHOST_USER_KIND_REQUEST, &msg, 60000)) {
+		vhost_user_close_fds(&msg);
+		usleep(BACKEND_HURRY_MS / 4 * 1000);
+		vhost_user_init_reply(&msg, VHOST_USER_GET_FEATURES, sizeof(uint64_t));
+		msg.payload.u64 = VHOST_USER_BIT(32);
+		if (vhost_user_send(peer->sock, &msg, 1000))
+			break;
+	}
+	return NULL;
+}
+
+/* All messages together have the time that a hurry leaves, not each for itself. */
+static void test_hurry_many(void **state)
+{
+	struct slow_peer peer = {.hurry = eventfd(1, EFD_CLOEXEC)};
+	struct backend backend;
+	pthread_t thread;
+	int pair[2], tries, ret = 0;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	peer.sock = pair[0];
+	assert_int_equal(pthread_create(&thread, NULL, answer_slowly, &peer), 0);
+	backend_init(&backend, 3600 * 1000, peer.hurry);
+	backend_adopt(&backend, pair[1]);
+	for (tries = 0; tries < 20 && !ret; tries++)
+		ret = backend_negotiate(&backend);
+	assert_int_equal(ret, -ETIMEDOUT);
+	assert_non_null(strstr(backend.problem, "was to end"));
+	backend_close(&backend);
+	pthread_join(thread, NULL);
+	close(pair[0]);
+	close(peer.hurry);
+}
+
+/* A peer that does not read is nobody to wait an hour for, in a hurry. */
+static void test_hurry_full(void **state)
+{
+	int hurry = eventfd(1, EFD_CLOEXEC), pair[2], tries, ret = 0;
+	struct backend backend;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	backend_init(&backend, 3600 * 1000, hurry);
+	backend_adopt(&backend, pair[1]);
+	for (tries = 0; tries < 1000000 && !ret; tries++)
+		ret = backend_set_features(&backend, 0);
+	assert_int_equal(ret, -ETIMEDOUT);
+	backend_close(&backend);
+	close(pair[0]);
+	close(hurry);
+}
+
 /* A message that has begun and does not end has no hour, hurry or not. */
 static void test_half(void **state)
 {
@@ -543,6 +602,8 @@ int main(void)
 		cmocka_unit_test(test_channel_closed),
 		cmocka_unit_test(test_hurry),
 		cmocka_unit_test(test_hurry_late),
+		cmocka_unit_test(test_hurry_many),
+		cmocka_unit_test(test_hurry_full),
 		cmocka_unit_test(test_half),
 		cmocka_unit_test(test_connect_errors),
 		cmocka_unit_test(test_probe_status),
