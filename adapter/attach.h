@@ -58,7 +58,7 @@ struct config_write {
 };
 
 /*
- * @writes: what the driver last wrote to its config space, since its last reset
+ * @writes: what drivers last wrote to the config space
  * @features: given to VLB_IOC_CREATE: what every later back-end has to offer until a driver
  *	has chosen among them
  * @driver_features: what the driver accepted, while @driver_ok

@@ -22,6 +22,7 @@
 #define BLK_WCE_OFFSET 32
 #define NET_MAC 5
 #define CONNECT_STEP_MS 50
+#define HUGE_PAGE (2ULL << 20)
 
 /* virtio_net features that do nothing without the control queue (virtio 1.3, 5.1.3.1). */
 #define NET_CONTROL                                                                               \
@@ -57,8 +58,11 @@ static int connect_first(struct attach *attach)
 		if (!worth_waiting(ret) || now_ms() >= deadline)
 			return ret;
 		/* Signals that end us are events here (attach.c): one of them ends the wait. */
-		if (poll(&stop, 1, CONNECT_STEP_MS) > 0)
-			return ret;
+		if (poll(&stop, 1, CONNECT_STEP_MS) > 0) {
+			snprintf(attach->backend.problem, sizeof(attach->backend.problem),
+				 "interrupted before the back-end listened");
+			return -EINTR;
+		}
 	}
 }
 
@@ -87,12 +91,23 @@ static enum vloop_exit check_features(struct attach *attach)
 	return EXIT_MISFIT;
 }
 
-int attach_fetch_config(struct attach *attach, struct config_space *ret_config)
+/* With what the back-end does not have and the command line has. */
+static int get_config(struct attach *attach, struct config_space *ret_config)
 {
+	const struct config_wishes *wishes = &attach->options->config;
 	int ret = backend_get_config(&attach->backend, attach->type, ret_config);
 
 	if (ret == -ENODATA)
-		ret = config_make_up(attach->type, &attach->options->config, ret_config);
+		return config_make_up(attach->type, wishes, ret_config);
+	if (!ret && wishes->has_mac && !(attach->backend.features & BIT(NET_MAC)))
+		memcpy(ret_config->bytes, wishes->mac, sizeof(wishes->mac));
+	return ret;
+}
+
+int attach_fetch_config(struct attach *attach, struct config_space *ret_config)
+{
+	int ret = get_config(attach, ret_config);
+
 	if (!ret)
 		config_set_queues(attach->type, attach->nqueues, ret_config);
 	return ret;
@@ -200,14 +215,11 @@ enum vloop_exit attach_learn(struct attach *attach)
 	result = check_features(attach);
 	if (result)
 		return result;
-	ret = backend_get_config(&attach->backend, attach->type, &config);
-	if (ret == -ENODATA) {
-		ret = config_make_up(attach->type, &attach->options->config, &config);
-		if (ret && attach->type->id == 26) {
-			msg_error("%s: it has no config space: give the file system's --tag",
-				  attach_source(attach));
-			return EXIT_USAGE;
-		}
+	ret = get_config(attach, &config);
+	if (ret == -ENODATA && attach->type->id == 26) {
+		msg_error("%s: it has no config space: give the file system's --tag",
+			  attach_source(attach));
+		return EXIT_USAGE;
 	}
 	if (ret) {
 		msg_error("%s: %s; is it a %s back-end?", attach_source(attach),
@@ -249,7 +261,7 @@ static enum vloop_exit create_error(struct attach *attach, int error,
 	case EPERM:
 	case EACCES:
 		if (attach->options->trusted) {
-			msg_error("no permission for --trusted: run as root, or leave it out");
+			msg_error("no permission: --trusted is for root (CAP_SYS_ADMIN)");
 			return EXIT_RIGHTS;
 		}
 		msg_error("no permission to make a %s device: run as root, or see the policy of "
@@ -299,8 +311,46 @@ static int create_named(struct attach *attach, struct vlb_create *create)
 	return ret;
 }
 
-/* Does the module have what was asked for? Old ones may not, and each opener has its limit. */
-static enum vloop_exit check_module(struct attach *attach)
+/* Of an older module, such as is still loaded after a newer one was installed. */
+static enum vloop_exit module_lacks(const char *option, const char *value)
+{
+	msg_error("the kernel module that is loaded is older, and does not have %s%s; detach all "
+		  "devices and load it anew (modprobe -r virtio_loopback; modprobe "
+		  "virtio_loopback), or leave the option out",
+		  option, value);
+	return EXIT_MODULE;
+}
+
+/* The pool that this device will have; each opener has its limit. 0: the module chooses. */
+static enum vloop_exit choose_pool(struct attach *attach, const struct vlb_info *info,
+				   uint64_t *ret_len)
+{
+	const struct attach_options *options = attach->options;
+	uint64_t unit = options->hugepages ? HUGE_PAGE : (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t len = options->pool;
+	struct vlb_type_info type;
+	int ret;
+
+	if (!len) {
+		ret = kdev_type_info(&attach->kdev, attach->type->id, &type);
+		if (ret)
+			return create_error(attach, ret == -ENOENT ? -EPROTONOSUPPORT : ret, NULL);
+		len = type.out_pool_default + (attach->nqueues - 1) * type.out_pool_per_queue;
+	}
+	len = (len + unit - 1) / unit * unit;
+	if (len > info->out_pool_max) {
+		msg_error("a pool of %" PRIu64 " bytes for %u queues is larger than the %" PRIu64
+			  " that you may have (virtio-loopback(4)); give a smaller --pool, or fewer "
+			  "--queues",
+			  len, attach->nqueues, (uint64_t)info->out_pool_max);
+		return EXIT_MEMORY;
+	}
+	*ret_len = options->pool || options->hugepages ? len : 0;
+	return EXIT_OK;
+}
+
+/* Does the module have what was asked for? */
+static enum vloop_exit check_module(struct attach *attach, uint64_t *ret_pool_len)
 {
 	const struct attach_options *options = attach->options;
 	uint64_t call = options->call_eventfd ? VLB_F_CALL_EVENTFD : VLB_F_CALL_FILE;
@@ -311,28 +361,17 @@ static enum vloop_exit check_module(struct attach *attach)
 		msg_error("asking the kernel module what it can do: %s", strerror(-ret));
 		return EXIT_FAIL;
 	}
-	if (!(info.out_features & call)) {
-		msg_error("this kernel module does not have --call %s",
-			  options->call_eventfd ? "eventfd" : "file");
-		return EXIT_FAIL;
-	}
-	if (options->trusted && !(info.out_features & VLB_F_TRUSTED)) {
-		msg_error("this kernel module does not have --trusted");
-		return EXIT_FAIL;
-	}
+	if (!(info.out_features & call))
+		return module_lacks("--call ", options->call_eventfd ? "eventfd" : "file");
+	if (options->trusted && !(info.out_features & VLB_F_TRUSTED))
+		return module_lacks("--trusted", "");
 	attach->kick_file = !options->kick_eventfd && (info.out_features & VLB_F_KICK_FILE);
 	if (attach->nqueues > info.out_queues_max) {
 		msg_error("%u queues are more than the %u of this kernel module", attach->nqueues,
 			  info.out_queues_max);
 		return EXIT_FAIL;
 	}
-	if (options->pool > info.out_pool_max) {
-		msg_error("a pool of %" PRIu64 " bytes is larger than the %" PRIu64
-			  " that you may have (virtio-loopback(4))",
-			  options->pool, (uint64_t)info.out_pool_max);
-		return EXIT_MEMORY;
-	}
-	return EXIT_OK;
+	return choose_pool(attach, &info, ret_pool_len);
 }
 
 /* The driver's rings are of no smaller size; 0 is the module's default. */
@@ -342,8 +381,6 @@ static uint32_t driver_queue_size(const struct attach_options *options)
 
 	return size && size < VLB_DRIVER_QUEUE_SIZE_MIN ? VLB_DRIVER_QUEUE_SIZE_MIN : size;
 }
-
-#define HUGE_PAGE (2ULL << 20)
 
 enum vloop_exit attach_create(struct attach *attach)
 {
@@ -359,23 +396,14 @@ enum vloop_exit attach_create(struct attach *attach)
 		.config_len = attach->config.len,
 		.timeout_ms = (uint32_t)options->timeout_ms,
 		.config = (uintptr_t)attach->config.bytes,
-		.pool_len = options->pool,
 	};
-	uint64_t unit = options->hugepages ? HUGE_PAGE : (uint64_t)sysconf(_SC_PAGESIZE);
-	int ret = (int)check_module(attach);
+	uint64_t pool_len = 0;
+	enum vloop_exit result = check_module(attach, &pool_len);
+	int ret;
 
-	if (ret)
-		return (enum vloop_exit)ret;
-	if (options->hugepages && !create.pool_len) {
-		struct vlb_type_info info;
-
-		ret = kdev_type_info(&attach->kdev, attach->type->id, &info);
-		if (ret)
-			return create_error(attach, ret, &create);
-		create.pool_len =
-			info.out_pool_default + (attach->nqueues - 1) * info.out_pool_per_queue;
-	}
-	create.pool_len = (create.pool_len + unit - 1) / unit * unit;
+	if (result)
+		return result;
+	create.pool_len = pool_len;
 	ret = create_named(attach, &create);
 	if (ret)
 		return create_error(attach, ret, &create);

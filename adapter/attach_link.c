@@ -132,16 +132,20 @@ static void start_failed(struct attach *attach, int error)
 	}
 }
 
-static void update_config(struct attach *attach, const struct config_space *config)
+static void tell_config(struct attach *attach, const struct config_space *config)
 {
 	int ret;
 
-	if (!memcmp(config, &attach->config, sizeof(*config)))
-		return;
 	attach->config = *config;
 	ret = kdev_config(&attach->kdev, config->bytes, config->len, VLB_CONFIG_NOTIFY);
 	if (ret && ret != -ENODEV)
 		msg_error("telling the driver about the new configuration: %s", strerror(-ret));
+}
+
+static void update_config(struct attach *attach, const struct config_space *config)
+{
+	if (memcmp(config, &attach->config, sizeof(*config)))
+		tell_config(attach, config);
 }
 
 static void remember_write(struct attach *attach, const struct vlb_event *event)
@@ -180,8 +184,9 @@ static int send_write(struct attach *attach, const struct config_write *write)
 }
 
 /*
- * A new back-end begins with its own defaults; the driver relies on what it wrote to an earlier
- * one: a disk's cache mode decides whether it sends flushes.
+ * A new back-end begins with its own defaults, and so may the same one after a reset; the driver
+ * relies on what was written before, and the kernel's copy says so to the next driver: a disk's
+ * cache mode decides whether it sends flushes.
  */
 static int replay_writes(struct attach *attach)
 {
@@ -247,7 +252,6 @@ void link_reset(struct attach *attach)
 
 	attach->started = false;
 	attach->driver_ok = false;
-	attach->nwrites = 0;
 	if (!attach->linked)
 		return;
 	/* The kernel has cut the session already; this only tells the back-end. */
@@ -324,10 +328,12 @@ void link_config_changed(struct attach *attach)
 	struct config_space config = {0};
 
 	attach->backend.config_changed = false;
-	if (attach_fetch_config(attach, &config))
+	if (attach_fetch_config(attach, &config)) {
 		link_lost(attach, attach->backend.problem);
-	else
-		update_config(attach, &config);
+		return;
+	}
+	/* Also what is known already: if a write brought it, the driver was not told. */
+	tell_config(attach, &config);
 }
 
 /* Forward a write and read the result back: for many types it decides what comes next. */

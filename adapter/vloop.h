@@ -14,7 +14,7 @@ enum vloop_exit {
 	EXIT_USAGE = 2, /* the command line, or a configuration file, is wrong */
 	EXIT_BACKEND = 3, /* the back-end cannot be reached, or went away */
 	EXIT_MISFIT = 4, /* the back-end is of another type, or lacks what is needed */
-	EXIT_MODULE = 5, /* the kernel module is not there */
+	EXIT_MODULE = 5, /* the kernel module is not there, or too old */
 	EXIT_RIGHTS = 6, /* no permission */
 	EXIT_EXISTS = 7, /* the name is in use */
 	EXIT_MEMORY = 8, /* pool too small, or memory limit */

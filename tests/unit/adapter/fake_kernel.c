@@ -51,15 +51,21 @@ static int play(struct fake_kernel *kernel, unsigned long request, void *arg)
 	struct vlb_create *create = arg;
 	struct vlb_config *config = arg;
 	struct vlb_info *info = arg;
+	struct vlb_type_info *type = arg;
 
 	switch (request) {
 	case VLB_IOC_INFO:
 		info->out_features = kernel->features;
 		info->out_queues_max = VLB_QUEUES_MAX;
-		info->out_pool_max = 1 << 30;
+		info->out_pool_max = kernel->pool_max;
+		return 0;
+	case VLB_IOC_TYPE_INFO:
+		type->out_pool_default = 16 << 20;
+		type->out_pool_per_queue = 4 << 20;
 		return 0;
 	case VLB_IOC_CREATE:
 		kernel->create = *create;
+		memcpy(kernel->created_config, (void *)(uintptr_t)create->config, create->config_len);
 		create->out_pool_len = create->pool_len ? create->pool_len : 65536;
 		kernel->pool_len = create->out_pool_len;
 		return 0;
@@ -119,6 +125,7 @@ void fake_kernel_init(struct fake_kernel *kernel)
 	kernel->kdev = (struct kdev){.fd = pair[0], .call = call, .test = kernel};
 	kernel->events = pair[1];
 	kernel->call = -1;
+	kernel->pool_max = 1 << 30;
 	kernel->features =
 		VLB_F_CALL_FILE | VLB_F_CALL_EVENTFD | VLB_F_KICK_FILE | VLB_F_TRUSTED;
 }

@@ -16,8 +16,8 @@
  * @events: our end of the descriptor that the adapter reads
  * @call: the call file of queue 0, in the last session
  * @fail_request, @fail_error: make this call fail, once
- * @features: VLB_F_*
- * @create, @session_flags, @answer, @stop_flags, @config_flags, @config: as last given
+ * @features, @pool_max: of VLB_IOC_INFO
+ * @create, @created_config, @session_flags, @answer, @stop_flags, @config_flags, @config: as last given
  */
 struct fake_kernel {
 	struct kdev kdev;
@@ -29,6 +29,7 @@ struct fake_kernel {
 	int fail_error;
 	unsigned int sessions, starts, stops, removals, configs, answers;
 	struct vlb_create create;
+	uint8_t created_config[VLB_CONFIG_MAX];
 	uint32_t session_flags;
 	struct vlb_config answer;
 	uint32_t stop_flags;
@@ -36,6 +37,7 @@ struct fake_kernel {
 	uint8_t config[VLB_CONFIG_MAX];
 	uint64_t pool_len;
 	uint64_t features;
+	uint64_t pool_max;
 };
 
 void fake_kernel_init(struct fake_kernel *kernel);

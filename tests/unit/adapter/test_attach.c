@@ -298,6 +298,71 @@ static void test_config_change(void **state)
 	tear_down(&stage);
 }
 
+/* A disk that has grown when the driver's write brings its new config space, of which the driver is not told. */
+static void step_change_and_write(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+	struct vhost_user_msg msg;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START) {
+		stage->backend[0].config[1] = 5;
+		vhost_user_init(&msg, VHOST_USER_BACKEND_CONFIG_CHANGE, 0);
+		assert_int_equal(vhost_user_send(stage->backend[0].channel, &msg, 1000), 0);
+		send_write(stage, 7);
+	} else if (request == VLB_IOC_CONFIG && kernel->config_flags & VLB_CONFIG_NOTIFY) {
+		send_event(stage, VLB_EVENT_REMOVED);
+	} else if (request == VLB_IOC_ANSWER) {
+		send_signal(stage, SIGTERM);
+	} else if (request == VLB_IOC_REMOVE) {
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void test_config_change_and_write(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_change_and_write);
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.config_flags, VLB_CONFIG_NOTIFY);
+	assert_int_equal(stage.kernel.config[1], 5);
+	assert_int_equal(stage.kernel.config[32], 1);
+	tear_down(&stage);
+}
+
+/* A back-end may forget at a reset what was written; the next driver reads it from the kernel's copy. */
+static void step_write_reset(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START && kernel->starts == 1) {
+		send_write(stage, 7);
+	} else if (request == VLB_IOC_ANSWER) {
+		stage->epoch = 1;
+		send_event(stage, VLB_EVENT_RESET);
+		send_event(stage, VLB_EVENT_DRIVER_OK);
+	} else if (request == VLB_IOC_START) {
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void test_config_write_reset(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_write_reset);
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.starts, 2);
+	tear_down(&stage);
+	assert_int_equal(stage.backend[0].seen[VHOST_USER_SET_CONFIG], 2);
+}
+
 /* SIGTERM: keep serving until the kernel says that the device is gone. A second: now. */
 static void step_signals(struct fake_kernel *kernel, unsigned long request)
 {
@@ -445,14 +510,14 @@ static void test_module_limits(void **state)
 	(void)state;
 	set_up(&stage, step_plain);
 	stage.kernel.features = VLB_F_CALL_EVENTFD;
-	assert_int_equal(run(&stage), EXIT_FAIL);
+	assert_int_equal(run(&stage), EXIT_MODULE);
 	assert_int_equal(stage.kernel.create.size, 0);
 	tear_down(&stage);
 
 	set_up(&stage, step_plain);
 	stage.options.trusted = true;
 	stage.kernel.features &= ~VLB_F_TRUSTED;
-	assert_int_equal(run(&stage), EXIT_FAIL);
+	assert_int_equal(run(&stage), EXIT_MODULE);
 	assert_int_equal(stage.kernel.create.size, 0);
 	tear_down(&stage);
 
@@ -461,6 +526,44 @@ static void test_module_limits(void **state)
 	assert_int_equal(run(&stage), EXIT_MEMORY);
 	assert_int_equal(stage.kernel.create.size, 0);
 	tear_down(&stage);
+
+	/* The type's own size is too large for this opener, for so many queues. */
+	set_up(&stage, step_plain);
+	stage.kernel.pool_max = 20 << 20;
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.create.pool_len, 0);
+	tear_down(&stage);
+	set_up(&stage, step_plain);
+	stage.kernel.pool_max = (20 << 20) - 4096;
+	assert_int_equal(run(&stage), EXIT_MEMORY);
+	assert_int_equal(stage.kernel.create.size, 0);
+	tear_down(&stage);
+}
+
+/* The command line's address where the back-end has a config space, but no address in it. */
+static void test_mac(void **state)
+{
+	static const uint8_t ours[] = {0x52, 0x54, 0, 1, 2, 3};
+	struct stage stage;
+
+	(void)state;
+	for (int has = 0; has < 2; has++) {
+		set_up(&stage, step_plain);
+		stage.options.type = type_by_name("net");
+		stage.attach.type = stage.options.type;
+		stage.options.config.has_mac = true;
+		memcpy(stage.options.config.mac, ours, sizeof(ours));
+		stage.accepted = 1ULL << 32;
+		stage.backend[0].features &= ~BLK_MQ;
+		if (has)
+			stage.backend[0].features |= 1ULL << 5;
+		stage.backend[0].config_size = 12;
+		memset(stage.backend[0].config, 7, 6);
+		assert_int_equal(run(&stage), EXIT_OK);
+		assert_true(stage.kernel.create.features & (1ULL << 5));
+		assert_int_equal(stage.kernel.created_config[5], has ? 7 : 3);
+		tear_down(&stage);
+	}
 }
 
 /* A signal ends the wait for a back-end that does not come. */
@@ -576,6 +679,9 @@ int main(void)
 		cmocka_unit_test(test_config_write_lost),
 		cmocka_unit_test(test_question),
 		cmocka_unit_test(test_config_change),
+		cmocka_unit_test(test_config_change_and_write),
+		cmocka_unit_test(test_config_write_reset),
+		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_broken),
 		cmocka_unit_test(test_no_memory),
