@@ -35,7 +35,6 @@ static void consume_head(struct vlb_queue *q)
 {
 	if (q->redo_pos < q->redo_num) {
 		q->redo_pos++;
-		q->stats.reoffered++;
 	} else {
 		q->last_avail++;
 		q->seq++;
@@ -287,6 +286,8 @@ static int submit_one(struct vlb_queue *q, struct vlb_ring *ring, u16 head, u64 
 	offer(ring, req, id);
 
 	q->stats.requests++;
+	if (q->redo_pos < q->redo_num)
+		q->stats.reoffered++;
 	q->stats.bytes_out += plan->out_len;
 	*left -= cost(q, plan);
 	*unpublished += plan->out_len;

@@ -377,6 +377,7 @@ static void relay_failing(struct kunit *test)
 	fake_expect_done(f, r[1].head, 1);
 	KUNIT_EXPECT_EQ(test, *r[1].status, VIRTIO_BLK_S_IOERR);
 	KUNIT_EXPECT_EQ(test, f->q->stats.failed, 2);
+	KUNIT_EXPECT_EQ(test, f->q->stats.reoffered, 0);
 }
 
 /* What is too much for the driver's context is left to the device's thread, clearing too. */
