@@ -153,12 +153,17 @@ static bool ask(struct vlb_device *vlb, const struct vlb_field *field, const voi
 static void ask_and_wait(struct vlb_device *vlb, const struct vlb_field *field, const void *buf)
 {
 	struct vlb_config_write *write = &vlb->config_write;
+	unsigned long bound = msecs_to_jiffies(vlb->timeout_ms);
+	unsigned int sleeps = READ_ONCE(vlb_sleeps);
 	int error = -ENODEV;
 	bool late = false;
 
 	mutex_lock(&vlb->config_mutex);
 	if (ask(vlb, field, buf)) {
-		wait_for_completion_timeout(&write->done, msecs_to_jiffies(vlb->timeout_ms));
+		/* Who sleeps answers nothing. */
+		while (!wait_for_completion_timeout(&write->done, bound) &&
+		       (READ_ONCE(vlb_asleep) || sleeps != READ_ONCE(vlb_sleeps)))
+			sleeps = READ_ONCE(vlb_sleeps);
 		spin_lock_irq(&vlb->config_lock);
 		/* An answer may say ETIMEDOUT too. */
 		late = write->id;

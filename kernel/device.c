@@ -99,10 +99,21 @@ void vlb_device_break_async(struct vlb_device *vlb, u32 reason)
 	queue_work(vlb_wq, &vlb->break_work);
 }
 
+static void bound_removal(struct vlb_device *vlb)
+{
+	vlb->bound_sleeps = READ_ONCE(vlb_sleeps);
+	queue_delayed_work(vlb_wq, &vlb->bound_work, msecs_to_jiffies(vlb->timeout_ms));
+}
+
 static void bound_fn(struct work_struct *work)
 {
-	vlb_device_break(container_of(work, struct vlb_device, bound_work.work),
-			 VLB_BROKEN_TIMEOUT);
+	struct vlb_device *vlb = container_of(work, struct vlb_device, bound_work.work);
+
+	/* Who sleeps answers nothing. */
+	if (READ_ONCE(vlb_asleep) || vlb->bound_sleeps != READ_ONCE(vlb_sleeps))
+		bound_removal(vlb);
+	else
+		vlb_device_break(vlb, VLB_BROKEN_TIMEOUT);
 }
 
 static void vdev_release(struct device *dev)
@@ -388,7 +399,7 @@ int vlb_device_remove(struct vlb_device *vlb, bool force)
 		set_state(vlb, VLB_STATE_REMOVING);
 		vlb_post(vlb, VLB_EVENT_REMOVING);
 		get_device(&vlb->dev);
-		queue_delayed_work(vlb_wq, &vlb->bound_work, msecs_to_jiffies(vlb->timeout_ms));
+		bound_removal(vlb);
 		queue_work(vlb_slow_wq, &vlb->remove_work);
 		err = 0;
 	}

@@ -391,6 +391,7 @@ struct vlb_config_write {
  * @status: virtio status byte
  * @worker: the device's thread
  * @register_work, @remove_work, @bound_work, @break_work: see device.c
+ * @bound_sleeps: vlb_sleeps when @bound_work was queued
  * @probed_work: waits for the end of the driver's probe
  * @terminals, @terminals_work: see terminal.c
  * @removed: completed when the device is gone
@@ -445,6 +446,7 @@ struct vlb_device {
 	struct work_struct register_work;
 	struct work_struct remove_work;
 	struct delayed_work bound_work;
+	unsigned int bound_sleeps;
 	struct work_struct break_work;
 	struct delayed_work probed_work;
 	struct llist_head terminals;
