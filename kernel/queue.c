@@ -663,8 +663,8 @@ void vlb_queue_init(struct vlb_queue *q, struct vlb_device *vlb, unsigned int in
  *
  * From the return on nobody submits, completes or calls the driver. Sleeps for runs, which end with the
  * request at hand when they are waited for. That of a console's control queue may itself wait for runs
- * of other queues, or for a grace period of RCU. Where the driver spins, changes are made under
- * post_lock as well.
+ * of other queues, for a grace period of RCU, for memory, and for whoever makes or ends a terminal. Where
+ * the driver spins, changes are made under post_lock as well.
  */
 void vlb_queue_freeze(struct vlb_queue *q)
 {

@@ -10,6 +10,7 @@
  * which is hvc's secret.
  */
 #include <linux/delay.h>
+#include <linux/jiffies.h>
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 #include <linux/tty.h>
@@ -22,8 +23,8 @@
 /* hvc has 8 (HVC_ALLOC_TTY_ADAPTERS, drivers/tty/hvc/hvc_console.h). */
 #define TERMINALS_MAX	16
 
-/* Rests of a millisecond. Only what a driver or khvcd does for longer is not waited for. */
-#define RESTS	10000
+/* Only what a driver or khvcd does for longer is not waited for. */
+#define PATIENCE	(10 * HZ)
 
 /**
  * struct vlb_terminals - what was open at one moment
@@ -32,6 +33,7 @@
  *	there is
  * @pushed: how much it was given of it then, see vlb_queue_handled()
  * @given: it was; before, @pushed is the least that it will be
+ * @until: the end of all patience; a moment of jiffies
  * @num: entries of @tty
  * @tty: referenced
  */
@@ -40,6 +42,7 @@ struct vlb_terminals {
 	unsigned int queue;
 	u64 pushed;
 	bool given;
+	unsigned long until;
 	unsigned int num;
 	struct tty_struct *tty[TERMINALS_MAX];
 };
@@ -54,7 +57,7 @@ struct vlb_terminals {
  */
 void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue)
 {
-	struct vlb_terminals *kept = kzalloc(sizeof(*kept), GFP_KERNEL);
+	struct vlb_terminals *kept = kzalloc(sizeof(*kept), GFP_KERNEL_ACCOUNT);
 	struct tty_struct *tty;
 	unsigned int i;
 
@@ -74,9 +77,13 @@ void vlb_terminals_keep(struct vlb_device *vlb, unsigned int queue)
 	}
 	kept->queue = queue;
 	kept->pushed = vlb_queue_pushed(vlb, queue) + 1;
-	llist_add(&kept->node, &vlb->terminals);
-	if (queue < vlb->nqueues)
+	kept->until = jiffies + PATIENCE;
+	if (queue < vlb->nqueues) {
+		llist_add(&kept->node, &vlb->terminals);
 		queue_work(vlb_slow_wq, &vlb->terminals_work);
+	} else {
+		llist_add(&kept->node, &vlb->terminals_at_reset);
+	}
 }
 
 /* It has no terminal in its hands: with one it does not sleep, but for locks of PREEMPT_RT. */
@@ -100,33 +107,40 @@ static bool khvcd_rests(void)
 static bool is_over(struct vlb_device *vlb, struct vlb_terminals *kept)
 {
 	u64 pushed = vlb_queue_pushed(vlb, kept->queue);
+	unsigned int i;
 
 	if (!kept->given && pushed >= kept->pushed) {
 		kept->given = true;
 		kept->pushed = pushed;
 	}
-	return vlb_queue_handled(vlb, kept->queue, kept->pushed) && khvcd_rests();
+	if (!vlb_queue_handled(vlb, kept->queue, kept->pushed) || !khvcd_rests())
+		return false;
+	for (i = 0; i < kept->num; i++)
+		if (work_busy(&kept->tty[i]->hangup_work))
+			return false;
+	return true;
 }
 
+/*
+ * Somebody who reads a terminal into memory that is not there holds up its hanging up for as long as that is so. Such
+ * a terminal stays: one reference too many loses memory, one too few uses it twice.
+ */
 static void release(struct vlb_terminals *kept)
 {
 	unsigned int i;
 
-	for (i = 0; i < kept->num; i++) {
-		flush_work(&kept->tty[i]->hangup_work);
-		tty_kref_put(kept->tty[i]);
-	}
+	for (i = 0; i < kept->num; i++)
+		if (!work_busy(&kept->tty[i]->hangup_work))
+			tty_kref_put(kept->tty[i]);
 	kfree(kept);
 }
 
-static void release_all(struct vlb_device *vlb)
+static void release_all(struct vlb_device *vlb, struct llist_node *all)
 {
 	struct vlb_terminals *kept, *next;
-	struct llist_node *all = llist_del_all(&vlb->terminals);
-	unsigned int i;
 
 	llist_for_each_entry_safe(kept, next, all, node) {
-		for (i = 0; i < RESTS && !is_over(vlb, kept); i++)
+		while (!is_over(vlb, kept) && time_before(jiffies, kept->until))
 			usleep_range(1000, 1100);
 		release(kept);
 	}
@@ -134,19 +148,28 @@ static void release_all(struct vlb_device *vlb)
 
 static void release_fn(struct work_struct *work)
 {
-	release_all(container_of(work, struct vlb_device, terminals_work));
+	struct vlb_device *vlb = container_of(work, struct vlb_device, terminals_work);
+
+	release_all(vlb, llist_del_all(&vlb->terminals));
 }
 
 /**
  * vlb_terminals_release - the driver has forgotten its consoles
  * @vlb: the device, without queues
  *
- * May sleep, until khvcd is done with them.
+ * May sleep, until khvcd is done with them, or for some seconds.
  */
 void vlb_terminals_release(struct vlb_device *vlb)
 {
+	struct llist_node *at_reset = llist_del_all(&vlb->terminals_at_reset);
+	struct vlb_terminals *kept;
+
 	cancel_work_sync(&vlb->terminals_work);
-	release_all(vlb);
+	release_all(vlb, llist_del_all(&vlb->terminals));
+	/* The driver may have taken its time since then. */
+	llist_for_each_entry(kept, at_reset, node)
+		kept->until = jiffies + PATIENCE;
+	release_all(vlb, at_reset);
 }
 
 /**
@@ -156,5 +179,6 @@ void vlb_terminals_release(struct vlb_device *vlb)
 void vlb_terminals_init(struct vlb_device *vlb)
 {
 	init_llist_head(&vlb->terminals);
+	init_llist_head(&vlb->terminals_at_reset);
 	INIT_WORK(&vlb->terminals_work, release_fn);
 }

@@ -393,7 +393,7 @@ struct vlb_config_write {
  * @register_work, @remove_work, @bound_work, @break_work: see device.c
  * @bound_sleeps: vlb_sleeps when @bound_work was queued
  * @probed_work: waits for the end of the driver's probe
- * @terminals, @terminals_work: see terminal.c
+ * @terminals, @terminals_at_reset, @terminals_work: see terminal.c
  * @removed: completed when the device is gone
  * @config_lock, @config, @config_len, @generation: the config space that the driver sees
  * @config_moment: when user space replaced it; 64 bits of jiffies
@@ -450,6 +450,7 @@ struct vlb_device {
 	struct work_struct break_work;
 	struct delayed_work probed_work;
 	struct llist_head terminals;
+	struct llist_head terminals_at_reset;
 	struct work_struct terminals_work;
 	struct completion removed;
 

@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # hvc's thread is late when it hangs up a terminal whose console goes: everybody else has closed it by
-# then. The driver is unbound, the port is removed, the device is detached.
+# then. The driver is unbound, the port is removed, both at once, the device is detached.
 # limit: 300
 . "$SYSTEM/lib.sh"
 . "$SYSTEM/console/common.sh"
@@ -19,7 +19,7 @@ have_tty() {
 
 # ports NAME...: the file, NAMEs are terminals.
 ports() {
-	printf 'name=data,unix=%s/data\n' "$T"
+	printf "name=%s,unix=$T/%s\n" data data extra1 extra1 extra2 extra2 extra3 extra3
 	printf "name=%s,unix=$T/tty,console\n" "$@"
 }
 
@@ -46,25 +46,45 @@ unbind() {
 	timeout "$SLOW" tee $drivers/unbind <<<"$virtio" >"$T/unbound"
 }
 
-remove_port() {
+# All ports but one.
+ask_for_removal() {
 	printf 'name=data,unix=%s/data\n' "$T" >"$T/ports"
 	kill -HUP "${SERVER[c]}"
+}
+
+remove_port() {
+	ask_for_removal
 	wait_until "$SLOW" no_port terminal
 }
 
+unbind_and_remove() {
+	ask_for_removal
+	unbind
+}
+
+bind() {
+	timeout "$SLOW" tee $drivers/bind <<<"$virtio" >"$T/bound" || fail "bind: $?"
+}
+
 ports terminal >"$T/ports"
-start_console c --ports="$T/ports" --max-ports=2
+start_console c --ports="$T/ports" --max-ports=5
 attach c console
 virtio=$(basename "$(readlink -f "$CLASS/c"/virtio*)")
 for ((i = 0; i < $(pick 3 20); i++)); do
 	await_port terminal
 	write_until unbind
-	timeout "$SLOW" tee $drivers/bind <<<"$virtio" >"$T/bound" || fail "bind: $?"
+	bind
 
 	await_port terminal
 	write_until remove_port
 	ports terminal >"$T/ports"
 	kill -HUP "${SERVER[c]}"
+
+	await_port terminal
+	write_until unbind_and_remove
+	ports terminal >"$T/ports"
+	kill -HUP "${SERVER[c]}"
+	bind
 done
 await_port terminal
 write_until detach c
