@@ -308,7 +308,7 @@ struct vlb_config {
  *
  * @out_state: VLB_STATE_*
  * @out_epoch: number of resets by the driver so far
- * @out_driver_features: what the driver accepted; 0 before VLB_EVENT_DRIVER_OK
+ * @out_driver_features: what the driver accepted; 0 before it did, which is early in its probe
  * @out_driver_status: virtio status byte (virtio 1.3, section 2.1)
  * @out_virtio: name on the virtio bus, "virtio3"; empty before VLB_IOC_REGISTER
  */
