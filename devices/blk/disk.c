@@ -156,18 +156,31 @@ static void set_timer(const struct blk *blk, time_t seconds)
 }
 
 /*
- * Where the driver does not choose, a driver that cannot flush relies on every write being stable
- * when it completes (virtio 1.3, 5.2.6.2). Until something was negotiated, that is every driver: one
- * that accepts no features at all says nothing new later.
+ * A driver that cannot flush relies on every write being stable when it completes (virtio 1.3,
+ * 5.2.6.2), whatever the field says. Until something was negotiated, that is every driver: one that
+ * accepts no features at all says nothing new later.
  */
-static void reset_cache_mode(struct blk *blk)
+static void set_cache_mode(struct blk *blk, uint8_t wce)
+{
+	bool can_flush = blk->driver_features & FEATURE(VIRTIO_BLK_F_FLUSH);
+
+	atomic_store(&blk->write_through, !can_flush || !wce);
+	blk->config.wce = wce;
+	vloop_dev_set_config(blk->dev, offsetof(struct virtio_blk_config, wce), &wce, sizeof(wce));
+}
+
+/*
+ * What the next driver finds. Front-ends answer it from a copy of their own, which still has what
+ * the driver before wrote: the cache is never turned on here, or a driver that reads "write
+ * through" would not flush (virtio 1.3, 5.2.5: after a reset it can be either). Without FLUSH it is
+ * off (5.2.5.2).
+ */
+static void init_cache_mode(struct blk *blk)
 {
 	uint64_t both = FEATURE(VIRTIO_BLK_F_FLUSH) | FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
+	bool wce_only = (blk->driver_features & both) == FEATURE(VIRTIO_BLK_F_CONFIG_WCE);
 
-	atomic_store(&blk->write_through, !(blk->driver_features & both));
-	blk->config.wce = 1;
-	vloop_dev_set_config(blk->dev, offsetof(struct virtio_blk_config, wce), &blk->config.wce,
-			     sizeof(blk->config.wce));
+	set_cache_mode(blk, wce_only ? 0 : blk->config.wce);
 }
 
 static int on_connected(struct vloop_dev *dev)
@@ -176,7 +189,7 @@ static int on_connected(struct vloop_dev *dev)
 
 	/* The front-end before may have ended without a reset. */
 	blk->driver_features = 0;
-	reset_cache_mode(blk);
+	set_cache_mode(blk, 1);
 	check_size(blk);
 	set_timer(blk, SIZE_CHECK_SECONDS);
 	return 0;
@@ -195,13 +208,13 @@ static int on_negotiated(struct vloop_dev *dev, uint64_t features)
 	if (features == blk->driver_features)
 		return 0;
 	blk->driver_features = features;
-	reset_cache_mode(blk);
+	init_cache_mode(blk);
 	return 0;
 }
 
 static void on_reset(struct vloop_dev *dev)
 {
-	reset_cache_mode(vloop_dev_user(dev));
+	init_cache_mode(vloop_dev_user(dev));
 }
 
 /* Only the cache mode can be written (virtio 1.3, 5.2.5). */
@@ -219,8 +232,7 @@ static int on_config_write(struct vloop_dev *dev, uint32_t offset, const void *d
 	/*
 	 * Writes that completed before stay in the cache, as they may: the driver flushes them.
 	 */
-	atomic_store(&blk->write_through, !wce);
-	blk->config.wce = wce;
+	set_cache_mode(blk, wce);
 	return 0;
 }
 

@@ -20,6 +20,8 @@
 
 #include "disk.h"
 
+#define BASIC (BIT64(F_VERSION_1) | BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
+
 static char file_option[160];
 
 static int setup(void **state)
@@ -193,6 +195,20 @@ static bool can_tell(int fd)
 	return unsafe && fdatasync(fd) == 0 && pages_unsafe(fd) == 0;
 }
 
+/* Where that is so: the file. Otherwise the test is skipped. */
+static int open_to_tell(void)
+{
+	int fd = open(disk_file, O_RDWR | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	if (!can_tell(fd)) {
+		print_message("kernel or file system do not tell what has not been written back\n");
+		close(fd);
+		skip();
+	}
+	return fd;
+}
+
 enum how { IN_ONE, IN_PIECES, ZEROES };
 
 /* Change a part of the disk. Zeroes in the middle of a block go through the page cache. */
@@ -225,29 +241,48 @@ static bool is_cached(struct disk *disk, enum how how, int fd)
 	return unsafe;
 }
 
-/* Each driver has the cache mode that it chose, or the one that it relies on; nobody else's. */
+static void reset_device(struct disk *disk)
+{
+	static const uint64_t statuses[] = { 15, 0 };
+
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(frontend_ack(&disk->fe, VHOST_USER_SET_STATUS, &statuses[i],
+					      sizeof(statuses[i]), -1),
+				 0);
+}
+
+/* Each driver has the cache mode that it was told of, or the one that it relies on. */
 static void test_cache_mode_holds(void **state)
 {
+	const uint32_t wce_at = offsetof(struct virtio_blk_config, wce);
 	const uint64_t protocol = PROTOCOL_FEATURES;
-	static const uint8_t off = 0;
+	static const uint8_t off = 0, on = 1;
 	struct disk disk = { 0 };
 	struct virtio_blk_config config;
-	int fd = open(disk_file, O_RDWR | O_CLOEXEC);
+	int fd = open_to_tell();
 
 	(void)state;
-	assert_true(fd >= 0);
-	if (!can_tell(fd)) {
-		print_message("kernel or file system do not tell what has not been written back\n");
-		close(fd);
-		skip();
-	}
 	DISK_START(&disk, file_option);
 	for (enum how how = IN_ONE; how <= ZEROES; how++)
 		assert_true(is_cached(&disk, how, fd));
-	assert_int_equal(
-		set_config(&disk, offsetof(struct virtio_blk_config, wce), &off, sizeof(off)), 0);
+	assert_int_equal(set_config(&disk, wce_at, &off, sizeof(off)), 0);
 	for (enum how how = IN_ONE; how <= ZEROES; how++)
 		assert_false(is_cached(&disk, how, fd));
+	/* The next driver is told so by the front-end, which need not ask. */
+	reset_device(&disk);
+	disk_config(&disk, &config);
+	assert_int_equal(config.wce, 0);
+	disk_negotiate(&disk, BASIC | BIT64(VIRTIO_BLK_F_FLUSH));
+	assert_false(is_cached(&disk, IN_ONE, fd));
+	reset_device(&disk);
+	disk_negotiate(&disk, BLK_FEATURES);
+	disk_config(&disk, &config);
+	assert_int_equal(config.wce, 0);
+	for (enum how how = IN_ONE; how <= ZEROES; how++)
+		assert_false(is_cached(&disk, how, fd));
+	assert_int_equal(set_config(&disk, wce_at, &on, sizeof(on)), 0);
+	assert_true(is_cached(&disk, IN_ONE, fd));
+	assert_int_equal(set_config(&disk, wce_at, &off, sizeof(off)), 0);
 	/* The front-end dies. What the next one reads holds, before and after it accepts features. */
 	frontend_close(&disk.fe);
 	disk_connect(&disk);
@@ -267,6 +302,37 @@ static void test_cache_mode_holds(void **state)
 	disk_connect(&disk);
 	disk_negotiate(&disk, BIT64(F_VERSION_1));
 	assert_false(is_cached(&disk, IN_ONE, fd));
+	disk_stop(&disk);
+	close(fd);
+}
+
+/*
+ * A driver that can choose, but not flush: it has no cache, and none when it asks for one
+ * (virtio 1.3, 5.2.5.2).
+ */
+static void test_cache_mode_without_flush(void **state)
+{
+	const uint32_t wce_at = offsetof(struct virtio_blk_config, wce);
+	const uint64_t features = BASIC | BIT64(VIRTIO_BLK_F_CONFIG_WCE);
+	static const uint8_t on = 1;
+	struct disk disk = { 0 };
+	struct virtio_blk_config config;
+	int fd = open_to_tell();
+
+	(void)state;
+	DISK_START(&disk, file_option);
+	reset_device(&disk);
+	disk_negotiate(&disk, features);
+	disk_config(&disk, &config);
+	assert_int_equal(config.wce, 0);
+	assert_false(is_cached(&disk, IN_ONE, fd));
+	assert_int_equal(set_config(&disk, wce_at, &on, sizeof(on)), 0);
+	assert_false(is_cached(&disk, IN_ONE, fd));
+	/* The next one begins as this one did. */
+	reset_device(&disk);
+	disk_negotiate(&disk, features);
+	disk_config(&disk, &config);
+	assert_int_equal(config.wce, 0);
 	disk_stop(&disk);
 	close(fd);
 }
@@ -649,6 +715,7 @@ int main(void)
 		TEST(test_config),
 		TEST(test_cache_mode),
 		TEST(test_cache_mode_holds),
+		TEST(test_cache_mode_without_flush),
 		TEST(test_flush_and_id),
 		TEST(test_discard),
 		TEST(test_write_zeroes),
