@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "input.h"
@@ -22,6 +23,7 @@
 /*
  * @fd, @dev: -1 and NULL while it is unplugged
  * @place_fd: place_watch(), then
+ * @again_fd: eventfd, to come back soon for what libevdev has
  * @complaint: errno that was reported last while it is unplugged
  * @syncing: evdev has dropped events; libevdev gives what has changed instead
  * @led_known, @led: what the driver has set
@@ -33,6 +35,7 @@ struct evdev {
 	int fd;
 	struct libevdev *dev;
 	int place_fd;
+	int again_fd;
 	int complaint;
 	bool writable;
 	bool syncing;
@@ -210,6 +213,21 @@ static void restore_outputs(struct evdev *ev)
 
 static void unplug(struct input *in);
 
+/*
+ * libevdev reads more than it gives out at once, and what it has to say after events were dropped
+ * it finds out by itself: for these the node does not become readable.
+ */
+static void come_back(struct evdev *ev)
+{
+	static const uint64_t one = 1;
+
+	if (!ev->syncing && libevdev_has_event_pending(ev->dev) <= 0)
+		return;
+	if (write(ev->again_fd, &one, sizeof(one)) < 0)
+		vloop_program_error(&input_program, "%s: events are late: %s", ev->path,
+				    strerror(errno));
+}
+
 /* Return: whether the device is still there. */
 static bool read_events(struct input *in)
 {
@@ -239,6 +257,7 @@ static bool read_events(struct input *in)
 		}
 		stream_event(&in->stream, event.type, event.code, event.value);
 	}
+	come_back(ev);
 	return true;
 }
 
@@ -254,6 +273,18 @@ static int on_events(struct vloop_dev *dev, int fd, uint32_t events, void *user)
 	input_deliver(in);
 	update_grab(in);
 	return 0;
+}
+
+static int on_again(struct vloop_dev *dev, int fd, uint32_t events, void *user)
+{
+	struct input *in = user;
+	struct evdev *ev = in->source_data;
+	uint64_t times;
+
+	/* It may have been unplugged meanwhile. */
+	if (read(fd, &times, sizeof(times)) != sizeof(times) || !ev->dev)
+		return 0;
+	return on_events(dev, ev->fd, events, user);
 }
 
 static int watch_node(struct input *in)
@@ -378,6 +409,8 @@ static void evdev_close(struct input *in)
 	close_node(ev);
 	if (ev->place_fd >= 0)
 		close(ev->place_fd);
+	if (ev->again_fd >= 0)
+		close(ev->again_fd);
 	free(ev);
 }
 
@@ -430,6 +463,7 @@ int evdev_open(struct input *in, const char *path, bool grab)
 	ev->grab = grab;
 	ev->fd = -1;
 	ev->place_fd = -1;
+	ev->again_fd = -1;
 	for (unsigned int code = 0; code < REP_CNT; code++)
 		ev->rep[code] = -1;
 	in->source = &evdev_source;
@@ -446,5 +480,12 @@ int evdev_open(struct input *in, const char *path, bool grab)
 
 int evdev_watch(struct input *in)
 {
-	return watch_node(in);
+	struct evdev *ev = in->source_data;
+	int r;
+
+	ev->again_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ev->again_fd < 0)
+		return -errno;
+	r = vloop_dev_watch(in->dev, ev->again_fd, EPOLLIN, on_again, in);
+	return r < 0 ? r : watch_node(in);
 }

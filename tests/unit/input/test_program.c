@@ -6,6 +6,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/input.h>
 #include <linux/virtio_input.h>
 #include <setjmp.h>
@@ -413,23 +414,80 @@ static void test_gone_within_packet(void **state)
 
 /* ---- a node ---- */
 
+/* The program with the device of fake_evdev.c. Return: the other end of its node. */
+static int start_node(pid_t *ret_pid, int log)
+{
+	char evdev_option[160];
+	int fd;
+
+	assert_int_equal(mkfifo(script, 0600), 0);
+	fd = open(script, O_RDWR | O_CLOEXEC);
+	assert_true(fd >= 0);
+	snprintf(evdev_option, sizeof(evdev_option), "--evdev=%s", script);
+	*ret_pid = child_run("VLOOP_INPUT_FAKE_EVDEV",
+			     (const char *const[]){ socket_option, evdev_option, NULL }, log, -1);
+	return fd;
+}
+
+/* All of @bytes at once: see fake_evdev.c. */
+static void burst(int fd, const char *bytes)
+{
+	assert_true(strlen(bytes) <= PIPE_BUF);
+	assert_int_equal(write(fd, bytes, strlen(bytes)), strlen(bytes));
+}
+
+static void next_of(struct frontend *fe, const char *bytes)
+{
+	for (; *bytes; bytes++)
+		if (*bytes == '-')
+			next(fe, EV_SYN, SYN_REPORT, 0);
+		else
+			next(fe, EV_KEY, KEY_A, *bytes == 'a' ? 1 : *bytes == 'r' ? 2 : 0);
+}
+
+/* More than is taken at once, of which the node does not tell a second time. */
+static void test_burst(void **state)
+{
+	char bytes[1025];
+	struct frontend fe;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	fd = start_node(&pid, -1);
+	begin(&fe, 0);
+	next_of(&fe, "A-");
+	for (size_t i = 0; i < sizeof(bytes); i++)
+		bytes[i] = "a-A-"[i % 4];
+	bytes[sizeof(bytes) - 1] = '\0';
+	burst(fd, bytes);
+	next_of(&fe, bytes);
+	/* Events were dropped, and what to say instead is in no queue. */
+	strcpy(bytes, "ar-");
+	for (size_t i = 3; i < 511; i++)
+		bytes[i] = "A-a-"[(i - 3) % 4];
+	strcpy(bytes + 511, "d");
+	burst(fd, bytes);
+	bytes[511] = '\0';
+	next_of(&fe, bytes);
+	next_of(&fe, "A-");
+	frontend_close(&fe);
+	child_end(pid);
+	close(fd);
+}
+
 /* A device that is unplugged, and cannot be waited for, ends the program with an error. */
 static void test_unplugged(void **state)
 {
-	char evdev_option[160], out[4096];
+	char out[4096];
 	int fd, log[2], status;
 	struct frontend fe;
 	ssize_t n;
 	pid_t pid;
 
 	(void)state;
-	assert_int_equal(mkfifo(script, 0600), 0);
-	fd = open(script, O_RDWR | O_CLOEXEC);
-	assert_true(fd >= 0);
 	assert_int_equal(pipe2(log, O_CLOEXEC), 0);
-	snprintf(evdev_option, sizeof(evdev_option), "--evdev=%s", script);
-	pid = child_run("VLOOP_INPUT_FAKE_EVDEV",
-			(const char *const[]){ socket_option, evdev_option, NULL }, log[1], -1);
+	fd = start_node(&pid, log[1]);
 	close(log[1]);
 	begin(&fe, 0);
 	next(&fe, EV_KEY, KEY_A, 0);
@@ -511,7 +569,7 @@ int main(void)
 		TEST(test_config_bytes), TEST(test_config_at_once), TEST(test_events),
 		TEST(test_buffers),	 TEST(test_status),	    TEST(test_killed),
 		TEST(test_slow_driver),	 TEST(test_gone_within_packet),
-		TEST(test_unplugged),	 TEST(test_options),
+		TEST(test_burst),	 TEST(test_unplugged),	    TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
