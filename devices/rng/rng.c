@@ -21,6 +21,7 @@
 #include <vloop/vloop.h>
 
 #define PERIOD_MS_DEFAULT	1000
+#define RETRY_MS		20	/* how often a source that cannot be polled is read */
 
 struct rng {
 	struct vloop_dev *dev;
@@ -29,6 +30,7 @@ struct rng {
 	int source_fd;
 	bool source_is_fifo;
 	bool source_watched;
+	int retry_fd;			/* timer; -1: the source can be polled, so far */
 	uint64_t max_bytes;		/* in one period; 0: no limit */
 	uint64_t period_ms;
 	int timer_fd;
@@ -105,6 +107,37 @@ static int source_ready(struct vloop_dev *dev, int fd, uint32_t events, void *us
 	return 0;
 }
 
+static int retry(struct vloop_dev *dev, int fd, uint32_t events, void *user)
+{
+	uint64_t times;
+
+	(void)events;
+	if (read(fd, &times, sizeof(times)) == sizeof(times) && serve(user) < 0)
+		vloop_dev_disconnect(dev);
+	return 0;
+}
+
+/*
+ * /dev/hwrng says EAGAIN while the hardware has nothing, and has no poll(2). To read it without
+ * O_NONBLOCK would keep the whole program waiting.
+ */
+static int retry_later(struct rng *rng)
+{
+	static const struct itimerspec when = { .it_value.tv_nsec = RETRY_MS * 1000000 };
+
+	if (rng->retry_fd < 0) {
+		int r;
+
+		rng->retry_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+		if (rng->retry_fd < 0)
+			return -errno;
+		r = vloop_dev_watch(rng->dev, rng->retry_fd, EPOLLIN, retry, rng);
+		if (r < 0)
+			return r;
+	}
+	return timerfd_settime(rng->retry_fd, 0, &when, NULL) < 0 ? -errno : 0;
+}
+
 /* A FIFO that nobody writes to has ended only if somebody did. */
 static bool at_end(const struct rng *rng)
 {
@@ -138,7 +171,7 @@ static int fetch(struct rng *rng)
 		return 0;
 	r = vloop_dev_watch(rng->dev, rng->source_fd, EPOLLIN, source_ready, rng);
 	rng->source_watched = r == 0;
-	return r;
+	return r == -EPERM ? retry_later(rng) : r;
 }
 
 /* Bytes are given away once, from the end of the buffer, and wiped. */
@@ -273,7 +306,12 @@ static int start_timer(struct rng *rng)
 
 int main(int argc, char **argv)
 {
-	struct rng rng = { .source_fd = -1, .timer_fd = -1, .period_ms = PERIOD_MS_DEFAULT };
+	struct rng rng = {
+		.source_fd = -1,
+		.retry_fd = -1,
+		.timer_fd = -1,
+		.period_ms = PERIOD_MS_DEFAULT,
+	};
 	struct vloop_args args = { .size = sizeof(args) };
 	int r;
 
@@ -292,6 +330,8 @@ int main(int argc, char **argv)
 	vloop_dev_unref(rng.dev);
 	if (rng.source_fd >= 0)
 		close(rng.source_fd);
+	if (rng.retry_fd >= 0)
+		close(rng.retry_fd);
 	if (rng.timer_fd >= 0)
 		close(rng.timer_fd);
 	explicit_bzero(rng.bytes, sizeof(rng.bytes));

@@ -87,7 +87,7 @@ static void test_getrandom(void **state)
 
 static void write_source(const uint8_t *bytes, size_t len)
 {
-	int fd = open(source, O_CREAT | O_WRONLY | O_CLOEXEC, 0600);
+	int fd = open(source, O_CREAT | O_WRONLY | O_APPEND | O_CLOEXEC, 0600);
 
 	assert_true(fd >= 0);
 	assert_int_equal(write(fd, bytes, len), len);
@@ -181,6 +181,34 @@ static void test_fifo_writer(void **state)
 	frontend_kick(&fe, 0);
 	assert_int_equal(child_wait(pid), EXIT_FAILURE);
 	frontend_close(&fe);
+}
+
+/* A source that has nothing yet and cannot be polled, as /dev/hwrng: requests wait for it, too. */
+static void test_not_pollable(void **state)
+{
+	struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
+	struct frontend fe;
+	uint32_t id;
+	pid_t pid;
+
+	(void)state;
+	write_source(NULL, 0);
+	pid = RUN("VLOOP_RNG_FAKE_HWRNG", socket_option, source_option);
+	begin(&fe);
+	for (int i = 0; i < 2; i++) {
+		driver_add(&fe.driver[0], &buffer, 1, false);
+		driver_publish(&fe.driver[0]);
+		frontend_kick(&fe, 0);
+		/* An answer: it has seen the kick, and can be stopped while it waits. */
+		assert_int_equal(frontend_stop_queue(&fe, 0), i);
+		frontend_resume_queue(&fe, 0, (uint32_t)i);
+		frontend_get(&fe, VHOST_USER_GET_FEATURES);
+		write_source((const uint8_t *)"abcdef", 6);
+		assert_int_equal(frontend_wait_used(&fe, 0, &id), 6);
+		assert_memory_equal(frontend_data(&fe, 0), "abcdef", 6);
+	}
+	frontend_close(&fe);
+	end(pid);
 }
 
 /* A front-end that calls an event descriptor what is none harms nobody but itself. */
@@ -466,7 +494,7 @@ int main(void)
 		TEST(test_getrandom), TEST(test_file),	 TEST(test_fifo),
 		TEST(test_limit),     TEST(test_period), TEST(test_null),
 		TEST(test_once),      TEST(test_inherited), TEST(test_stale_socket),
-		TEST(test_fifo_writer),
+		TEST(test_fifo_writer), TEST(test_not_pollable),
 		TEST(test_pipe_for_calls), TEST(test_socket_of_another), TEST(test_closed_streams),
 		TEST(test_full_output),
 		TEST(test_hangup),    TEST(test_options),
