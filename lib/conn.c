@@ -104,16 +104,19 @@ int conn_accept(struct vloop_dev *dev, uint32_t events)
 /*
  * Stop everything and forget what this front-end said. Memory is unmapped only when the device has
  * given all queues back; otherwise the device is stuck and keeps it.
+ *
+ * The front-end is told last: it may take the used rings, and the record of requests in flight, for
+ * final when it sees the end, and give them to our successor.
  */
 void conn_close(struct vloop_dev *dev)
 {
 	if (dev->conn.fd < 0)
 		return;
 	watch_remove(dev, &dev->conn);
-	close(dev->conn.fd);
-	dev->conn.fd = -1;
 	for (unsigned int i = 0; i < dev->num_queues; i++)
 		queue_halt(&dev->queues[i]);
+	close(dev->conn.fd);
+	dev->conn.fd = -1;
 	if (dev->stuck)
 		return;
 	for (unsigned int i = 0; i < dev->num_queues; i++)

@@ -56,7 +56,9 @@ static int run(struct vloop_queue *queue)
 		}
 		while ((n = vloop_queue_pop(queue, held + num, 64 - (unsigned int)num)) > 0)
 			num += n;
+		atomic_store(&server->held, (unsigned int)num);
 	}
+	usleep(atomic_load(&server->late_us));
 	while (num)
 		finish(queue, held[--num]);
 	return n < 0 ? n : 0;

@@ -33,7 +33,9 @@ struct server {
 	atomic_uint disconnected;
 	atomic_uint resets;
 	atomic_uint running;	/* queues between start and stop */
-	atomic_uint hold;	/* (threads) requests are completed only when the queue stops */
+	atomic_uint hold;	/* (threads) requests are completed only when the queue stops ... */
+	atomic_uint late_us;	/* ... so many microseconds later */
+	atomic_uint held;	/* ... and there are so many of them */
 	atomic_int fail;	/* what serving a queue returns instead */
 	atomic_uint quit;	/* (threads) they end at the next kick */
 	/* VLOOP_DISPATCH_CALLER: a thread of the test's own for each queue. */

@@ -123,6 +123,40 @@ static void test_stop_drains(void **state)
 	server_stop(&server);
 }
 
+/* The end of a connection that the device ends comes after them, too: nothing is published later. */
+static void test_close_drains(void **state)
+{
+	static const uint64_t rings[] = { 0, BIT64(F_RING_PACKED) };
+
+	(void)state;
+	for (unsigned int i = 0; i < 2; i++) {
+		struct buffer buffer = { frontend_guest(0, DATA_OFFSET), 10, true };
+		struct server server;
+		struct frontend fe;
+		uint32_t id, len;
+
+		server_start(&server, VLOOP_DISPATCH_THREAD, 0);
+		atomic_store(&server.hold, 1);
+		atomic_store(&server.late_us, 200000);
+		server_connect(&fe, &server, SERVER_BASIC | rings[i]);
+		frontend_start_queue(&fe, 0, 16);
+		assert_true(driver_add(&fe.driver[0], &buffer, 1, false) >= 0);
+		driver_publish(&fe.driver[0]);
+		frontend_kick(&fe, 0);
+		for (int ms = 0; !atomic_load(&server.held); ms++) {
+			assert_true(ms < ANSWER_MS);
+			usleep(1000);
+		}
+		vloop_dev_disconnect(server.dev);
+		frontend_expect_closed(&fe);
+		assert_true(driver_used(&fe.driver[0], &id, &len));
+		assert_int_equal(len, 10);
+		frontend_close(&fe);
+		server_stop(&server);
+		assert_int_equal(atomic_load(&server.errors), 0);
+	}
+}
+
 /* Disabled rings are not served, and enabled ones go on. */
 static void test_enable(void **state)
 {
@@ -517,7 +551,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_requests),      cmocka_unit_test(test_stop_and_resume),
-		cmocka_unit_test(test_stop_drains),   cmocka_unit_test(test_enable),
+		cmocka_unit_test(test_stop_drains),   cmocka_unit_test(test_close_drains),
+		cmocka_unit_test(test_enable),
 		cmocka_unit_test(test_old_frontend),  cmocka_unit_test(test_config),
 		cmocka_unit_test(test_config_change), cmocka_unit_test(test_memory_slots),
 		cmocka_unit_test(test_status_and_reset),
