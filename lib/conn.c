@@ -3,6 +3,7 @@
  * One front-end at a time: the next one waits in the backlog of the socket.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -199,9 +200,12 @@ int conn_readable(struct vloop_dev *dev)
 
 static int take_listening(struct vloop_dev *dev, int fd)
 {
-	int timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
-	int r;
+	int flags = fcntl(fd, F_GETFL), timer, r;
 
+	/* Another process may have the socket, too, and be faster: accept(2) shall not wait. */
+	if (flags < 0 || fcntl(fd, F_SETFL, flags | O_NONBLOCK) < 0)
+		return -errno;
+	timer = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	if (timer < 0)
 		return -errno;
 	r = watch_add(dev, &dev->retry, timer, EPOLLIN);

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -535,6 +536,44 @@ static void test_no_descriptors(void **state)
 	assert_int_equal(count_fds(), fds);
 }
 
+static int no_requests(struct vloop_queue *queue)
+{
+	(void)queue;
+	return 0;
+}
+
+/* Two that share an inherited socket wake up for one front-end: who is late does not wait. */
+static void test_socket_shared(void **state)
+{
+	static const struct vloop_dev_desc desc = {
+		.size = sizeof(desc),
+		.name = "late",
+		.num_queues = 1,
+	};
+	static const struct vloop_dev_ops ops = { .size = sizeof(ops), .queue_kick = no_requests };
+	struct vloop_dev *late;
+	struct server server;
+	int client, fd;
+
+	(void)state;
+	server_open(&server, VLOOP_DISPATCH_LOOP, 0);
+	fd = fcntl(server.dev->listen.fd, F_DUPFD_CLOEXEC, 0);
+	assert_int_equal(fcntl(fd, F_SETFL, 0), 0);
+	assert_int_equal(vloop_dev_new(&late, &desc, &ops, NULL), 0);
+	assert_int_equal(vloop_dev_take_fd(late, fd), 0);
+	client = vl_sock_connect(server.path);
+	assert_true(client >= 0);
+	assert_int_equal(process(&server), 0);
+	assert_true(vloop_dev_connected(server.dev));
+	/* Without it the next line does not come back. */
+	assert_true(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	assert_int_equal(conn_accept(late, EPOLLIN), 0);
+	assert_false(vloop_dev_connected(late));
+	vloop_dev_unref(late);
+	close(client);
+	server_close(&server);
+}
+
 /* An inherited socket that another process has shut down: no front-end can come. */
 static void test_socket_shut_down(void **state)
 {
@@ -561,6 +600,7 @@ int main(void)
 		cmocka_unit_test(test_device_fails),
 		cmocka_unit_test(test_driver_fails),
 		cmocka_unit_test(test_no_descriptors),
+		cmocka_unit_test(test_socket_shared),
 		cmocka_unit_test(test_socket_shut_down),
 	};
 
