@@ -167,7 +167,10 @@ bool queue_can_signal(struct vloop_queue *queue, int fd)
  * waiting. A file that is full has a signal that was not taken yet, and needs no other.
  *
  * What is left is a front-end that fills its file between the two calls, or makes it wait after it
- * was handed over: it stops its own queue. release_call() ends that for a queue with a thread.
+ * was handed over. In a queue's thread it stops its own queue, and release_call() ends that. The
+ * control thread, which always comes with @waits, would wait until somebody reads the file or kills
+ * the process: against a front-end that meets the instant between poll(2) and write(2) there is
+ * nothing, as no write to an eventfd takes RWF_NOWAIT.
  */
 static void signal_file(int fd, bool waits)
 {
@@ -195,7 +198,9 @@ int queue_set_call(struct vloop_queue *queue, int fd)
 		atomic_store(&queue->call_off, true);
 		return 0;
 	}
-	waits = !(fcntl(fd, F_GETFL) & O_NONBLOCK);
+	/* The front-end can clear O_NONBLOCK again: only a queue's thread relies on it. */
+	waits = queue->dev->dispatch != VLOOP_DISPATCH_THREAD ||
+		!(fcntl(fd, F_GETFL) & O_NONBLOCK);
 	/* Until the file has been replaced, what suits both. */
 	if (waits)
 		atomic_store(&queue->call_waits, true);

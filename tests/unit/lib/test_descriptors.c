@@ -196,28 +196,33 @@ static void test_call_full(void **state)
 	}
 }
 
-/* The same behind the library's back: a thread that waits for the front-end can be stopped. */
+/*
+ * The same behind the library's back: a thread that waits for the front-end can be stopped, and
+ * nobody else waits.
+ */
 static void test_call_filled_later(void **state)
 {
-	struct server server;
-	struct frontend fe;
-
 	(void)state;
-	server_start(&server, VLOOP_DISPATCH_THREAD, 0);
-	server_connect(&fe, &server, SERVER_BASIC);
-	assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, O_NONBLOCK), 0);
-	frontend_start_queue(&fe, 0, 16);
-	/* An answer: the signal that comes with a new call descriptor is there. */
-	frontend_get(&fe, VHOST_USER_GET_FEATURES);
-	empty(fe.call_fd[0]);
-	fill(fe.call_fd[0]);
-	assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, 0), 0);
-	request_without_call(&fe);
-	assert_int_equal(frontend_stop_queue(&fe, 0), 1);
-	frontend_close(&fe);
-	frontend_check(server.path);
-	server_stop(&server);
-	assert_int_equal(atomic_load(&server.errors), 0);
+	for (unsigned int i = 0; i < 3; i++) {
+		struct server server;
+		struct frontend fe;
+
+		server_start(&server, server_dispatches[i], 0);
+		server_connect(&fe, &server, SERVER_BASIC);
+		assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, O_NONBLOCK), 0);
+		frontend_start_queue(&fe, 0, 16);
+		/* An answer: the signal that comes with a new call descriptor is there. */
+		frontend_get(&fe, VHOST_USER_GET_FEATURES);
+		empty(fe.call_fd[0]);
+		fill(fe.call_fd[0]);
+		assert_int_equal(fcntl(fe.call_fd[0], F_SETFL, 0), 0);
+		request_without_call(&fe);
+		assert_int_equal(frontend_stop_queue(&fe, 0), 1);
+		frontend_close(&fe);
+		frontend_check(server.path);
+		server_stop(&server);
+		assert_int_equal(atomic_load(&server.errors), 0);
+	}
 }
 
 /* A write to what is no event file could wait for a front-end, for ever: see test_call_filled_later(). */
