@@ -8,7 +8,7 @@
 
 #include "console.h"
 
-/* Requests, or reads, before the other ports get their turn. */
+/* Writes, or reads, before the other ports get their turn. */
 #define BUDGET	64U
 
 static int ready(struct vloop_dev *dev, int fd, uint32_t events, void *user);
@@ -123,6 +123,12 @@ static bool takes_turns(const struct port *port)
 	return port->end.connected && !port->stale && port->end.kind != END_STDIO;
 }
 
+/* Nobody is there for output; there may still be input. */
+static bool is_absent(const struct port *port)
+{
+	return !port->end.connected || port->end.hup;
+}
+
 static void finish(struct port *port)
 {
 	vloop_queue_complete(port->tx, port->req, 0);
@@ -157,7 +163,7 @@ static void advance(struct port *port, size_t n)
 static bool write_some(struct port *port)
 {
 	const struct console_options *opt = &port->console->options;
-	bool absent = !port->end.connected || port->end.hup;
+	bool absent = is_absent(port);
 	ssize_t n;
 
 	if (!port->req_left) {
@@ -198,10 +204,11 @@ int port_transmit(struct port *port)
 			}
 			port->req_iov = port->req->n_readable;
 			port->req_left = port->req->readable_len;
-			port->more = takes_turns(port) && !--budget;
 		}
 		if (!write_some(port))
 			break;
+		/* Who has just been found gone is not watched for the next turn. */
+		port->more = takes_turns(port) && !is_absent(port) && !--budget;
 	}
 	if (port->tx)
 		vloop_queue_flush(port->tx);
@@ -259,7 +266,7 @@ int port_receive(struct port *port)
 	if (port->rx)
 		vloop_queue_flush(port->rx);
 	/* The client may have been found gone: what waited for it is dropped, or waits for the next. */
-	if (n >= 0 && port->req && !port->end.connected)
+	if (n >= 0 && (port->req || port->more) && !port->end.connected)
 		return port_transmit(port);
 	port_update(port);
 	return n < 0 ? n : 0;

@@ -299,6 +299,29 @@ static void test_left_unread(void **state)
 	child_end(pid);
 }
 
+/* Also when that is more than one turn, in requests that the driver has been told of together. */
+static void test_much_left_unread(void **state)
+{
+	pid_t pid = CONSOLE_RUN(console_unix_option);
+	struct frontend fe;
+	int fd = console_client(console_tty);
+
+	(void)state;
+	console_begin(&fe, 0, 2);
+	console_settle(&fe, TX, fd);
+	frontend_stop_queue(&fe, TX);
+	frontend_start_queue(&fe, TX, 256);
+	for (int i = 0; i < 256; i++)
+		console_add(&fe, TX, 0, 1024, false);
+	usleep(100000);
+	/* No buffer to read into: its end is noticed as such, and not in the input. */
+	close(fd);
+	for (int i = 0; i < 256; i++)
+		console_used(&fe, TX);
+	frontend_close(&fe);
+	child_end(pid);
+}
+
 /* ---- standard input and output */
 
 static pid_t run_stdio(int in, int out)
@@ -538,13 +561,13 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CONSOLE_TEST(test_both_ways),	     CONSOLE_TEST(test_back_pressure),
-		CONSOLE_TEST(test_malformed),	     CONSOLE_TEST(test_absent),
-		CONSOLE_TEST(test_emergency_write),  CONSOLE_TEST(test_size),
-		CONSOLE_TEST(test_left_unread),	     CONSOLE_TEST(test_stdio_files),
-		CONSOLE_TEST(test_stdio_hangup),     CONSOLE_TEST(test_pty_not_printed),
-		CONSOLE_TEST(test_stdio_of_another), CONSOLE_TEST(test_paths_of_others),
-		CONSOLE_TEST(test_options),
+		CONSOLE_TEST(test_both_ways),	    CONSOLE_TEST(test_back_pressure),
+		CONSOLE_TEST(test_malformed),	    CONSOLE_TEST(test_absent),
+		CONSOLE_TEST(test_emergency_write), CONSOLE_TEST(test_size),
+		CONSOLE_TEST(test_left_unread),	    CONSOLE_TEST(test_much_left_unread),
+		CONSOLE_TEST(test_stdio_files),	    CONSOLE_TEST(test_stdio_hangup),
+		CONSOLE_TEST(test_pty_not_printed), CONSOLE_TEST(test_stdio_of_another),
+		CONSOLE_TEST(test_paths_of_others), CONSOLE_TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
