@@ -238,7 +238,8 @@ bool end_look(struct end *end)
 {
 	struct pollfd pollfd = { .fd = end->in_fd };
 
-	if (end->connected || poll(&pollfd, 1, 0) < 0 || pollfd.revents & POLLHUP)
+	/* One whose last input still waits may have a successor. */
+	if ((end->connected && !end->hup) || poll(&pollfd, 1, 0) < 0 || pollfd.revents & POLLHUP)
 		return false;
 	client_came(end);
 	return true;

@@ -245,6 +245,14 @@ static void test_emergency_write(void **state)
 	child_end(pid);
 }
 
+static int open_pty(void)
+{
+	int fd = open(console_tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
+
+	assert_true(fd >= 0);
+	return fd;
+}
+
 /* The size of a pseudo terminal is in the configuration space, and changes there. */
 static void test_size(void **state)
 {
@@ -259,8 +267,7 @@ static void test_size(void **state)
 	snprintf(link_option, sizeof(link_option), "--link=%s", console_tty);
 	pid = CONSOLE_RUN("--pty", link_option);
 	console_begin(&fe, BIT64(VIRTIO_CONSOLE_F_SIZE), 2);
-	fd = open(console_tty, O_RDWR | O_NOCTTY | O_CLOEXEC);
-	assert_true(fd >= 0);
+	fd = open_pty();
 	assert_int_equal(ioctl(fd, TIOCSWINSZ, &size), 0);
 	for (tries = 0; tries < 200; tries++) {
 		config = get_config(&fe);
@@ -318,6 +325,39 @@ static void test_much_left_unread(void **state)
 	close(fd);
 	for (int i = 0; i < 256; i++)
 		console_used(&fe, TX);
+	frontend_close(&fe);
+	child_end(pid);
+}
+
+/* The input of a pseudo terminal's client waits for buffers: its successor has the output. */
+static void test_pty_successor(void **state)
+{
+	char link_option[160];
+	struct frontend fe;
+	int fd;
+	pid_t pid;
+
+	(void)state;
+	snprintf(link_option, sizeof(link_option), "--link=%s", console_tty);
+	pid = CONSOLE_RUN("--pty", link_option);
+	console_begin(&fe, 0, 2);
+	fd = open_pty();
+	console_settle(&fe, TX, fd);
+	/* A buffer comes before the successor is noticed; the second time, after that. */
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(write(fd, "abc", 3), 3);
+		usleep(100000);
+		close(fd);
+		usleep(100000);
+		fd = open_pty();
+		if (i == 1)
+			console_settle(&fe, TX, fd);
+		console_add(&fe, RX, 0, 100, true);
+		assert_int_equal(console_used(&fe, RX), 3);
+		assert_memory_equal(frontend_data(&fe, RX), "abc", 3);
+		console_settle(&fe, TX, fd);
+	}
+	close(fd);
 	frontend_close(&fe);
 	child_end(pid);
 }
@@ -561,13 +601,14 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CONSOLE_TEST(test_both_ways),	    CONSOLE_TEST(test_back_pressure),
-		CONSOLE_TEST(test_malformed),	    CONSOLE_TEST(test_absent),
-		CONSOLE_TEST(test_emergency_write), CONSOLE_TEST(test_size),
-		CONSOLE_TEST(test_left_unread),	    CONSOLE_TEST(test_much_left_unread),
-		CONSOLE_TEST(test_stdio_files),	    CONSOLE_TEST(test_stdio_hangup),
-		CONSOLE_TEST(test_pty_not_printed), CONSOLE_TEST(test_stdio_of_another),
-		CONSOLE_TEST(test_paths_of_others), CONSOLE_TEST(test_options),
+		CONSOLE_TEST(test_both_ways),	     CONSOLE_TEST(test_back_pressure),
+		CONSOLE_TEST(test_malformed),	     CONSOLE_TEST(test_absent),
+		CONSOLE_TEST(test_emergency_write),  CONSOLE_TEST(test_size),
+		CONSOLE_TEST(test_left_unread),	     CONSOLE_TEST(test_much_left_unread),
+		CONSOLE_TEST(test_pty_successor),    CONSOLE_TEST(test_stdio_files),
+		CONSOLE_TEST(test_stdio_hangup),     CONSOLE_TEST(test_pty_not_printed),
+		CONSOLE_TEST(test_stdio_of_another), CONSOLE_TEST(test_paths_of_others),
+		CONSOLE_TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
