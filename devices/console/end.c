@@ -236,12 +236,18 @@ int end_accept(struct end *end)
 
 bool end_look(struct end *end)
 {
-	struct pollfd pollfd = { .fd = end->in_fd };
+	struct pollfd pollfd = { .fd = end->in_fd, .events = POLLIN };
+	bool hup;
 
 	/* One whose last input still waits may have a successor. */
-	if ((end->connected && !end->hup) || poll(&pollfd, 1, 0) < 0 || pollfd.revents & POLLHUP)
+	if ((end->connected && !end->hup) || poll(&pollfd, 1, 0) < 0)
+		return false;
+	hup = pollfd.revents & POLLHUP;
+	/* It may also have come and gone since the last look. */
+	if (hup && (end->connected || !(pollfd.revents & POLLIN)))
 		return false;
 	client_came(end);
+	end->hup = hup;
 	return true;
 }
 

@@ -70,7 +70,11 @@ void end_close(struct end *end);
 /** end_accept() - END_UNIX: take the next client. Return: 0 or a negative errno. */
 int end_accept(struct end *end);
 
-/** end_look() - END_PTY: see whether somebody came. Return: whether that is so. */
+/**
+ * end_look() - END_PTY: see whether somebody came
+ *
+ * Return: whether that is so. @hup is set for a client that is gone again, and left bytes to read.
+ */
 bool end_look(struct end *end);
 
 /** end_hangup() - the client is gone, or is sent away */

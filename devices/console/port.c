@@ -306,10 +306,14 @@ void port_look(struct port *port)
 {
 	if (!port->used || port->end.kind != END_PTY)
 		return;
-	if (end_look(&port->end))
+	if (end_look(&port->end)) {
 		came(port);
-	else if (port->end.connected && end_size_changed(&port->end))
+		/* It is gone already, and nobody is there to take what it left. */
+		if (port->end.hup && !may_receive(port))
+			gone(port);
+	} else if (port->end.connected && end_size_changed(&port->end)) {
 		console_resized(port);
+	}
 }
 
 /* The transmit queue stops: nobody comes back for the rest. */

@@ -362,6 +362,62 @@ static void test_pty_successor(void **state)
 	child_end(pid);
 }
 
+/* A client that comes, writes and leaves before anybody looks. */
+static void write_at_once(pid_t pid, size_t len)
+{
+	static char bytes[6000];
+	int fd;
+
+	kill(pid, SIGSTOP);
+	fd = open_pty();
+	memset(bytes, 'i', sizeof(bytes));
+	assert_int_equal(write(fd, bytes, len), len);
+	close(fd);
+	kill(pid, SIGCONT);
+}
+
+/* What it wrote is input at once, or when the driver has buffers, and not its successor's. */
+static void test_pty_short_client(void **state)
+{
+	char link_option[160];
+	struct frontend fe;
+	uint32_t id, len;
+	size_t got;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	snprintf(link_option, sizeof(link_option), "--link=%s", console_tty);
+	pid = CONSOLE_RUN("--pty", link_option);
+	/* No driver is there: dropped, as of a client that was there for longer. */
+	while (access(console_path, F_OK))
+		usleep(1000);
+	write_at_once(pid, 5);
+	usleep(500000);
+	console_begin(&fe, 0, 2);
+	console_add(&fe, RX, 0, 8192, true);
+	usleep(500000);
+	assert_false(driver_used(&fe.driver[RX], &id, &len));
+	write_at_once(pid, 7);
+	assert_int_equal(console_used(&fe, RX), 7);
+
+	write_at_once(pid, 6000);
+	usleep(500000);
+	for (got = 0; got < 6000; got += console_used(&fe, RX))
+		console_add(&fe, RX, 0, 8192, true);
+	assert_int_equal(got, 6000);
+
+	write_at_once(pid, 3);
+	usleep(500000);
+	fd = open_pty();
+	console_settle(&fe, TX, fd);
+	console_add(&fe, RX, 0, 8192, true);
+	assert_int_equal(console_used(&fe, RX), 3);
+	close(fd);
+	frontend_close(&fe);
+	child_end(pid);
+}
+
 /* ---- standard input and output */
 
 static pid_t run_stdio(int in, int out)
@@ -601,14 +657,14 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CONSOLE_TEST(test_both_ways),	     CONSOLE_TEST(test_back_pressure),
-		CONSOLE_TEST(test_malformed),	     CONSOLE_TEST(test_absent),
-		CONSOLE_TEST(test_emergency_write),  CONSOLE_TEST(test_size),
-		CONSOLE_TEST(test_left_unread),	     CONSOLE_TEST(test_much_left_unread),
-		CONSOLE_TEST(test_pty_successor),    CONSOLE_TEST(test_stdio_files),
-		CONSOLE_TEST(test_stdio_hangup),     CONSOLE_TEST(test_pty_not_printed),
-		CONSOLE_TEST(test_stdio_of_another), CONSOLE_TEST(test_paths_of_others),
-		CONSOLE_TEST(test_options),
+		CONSOLE_TEST(test_both_ways),	    CONSOLE_TEST(test_back_pressure),
+		CONSOLE_TEST(test_malformed),	    CONSOLE_TEST(test_absent),
+		CONSOLE_TEST(test_emergency_write), CONSOLE_TEST(test_size),
+		CONSOLE_TEST(test_left_unread),	    CONSOLE_TEST(test_much_left_unread),
+		CONSOLE_TEST(test_pty_successor),   CONSOLE_TEST(test_pty_short_client),
+		CONSOLE_TEST(test_stdio_files),	    CONSOLE_TEST(test_stdio_hangup),
+		CONSOLE_TEST(test_pty_not_printed), CONSOLE_TEST(test_stdio_of_another),
+		CONSOLE_TEST(test_paths_of_others), CONSOLE_TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
