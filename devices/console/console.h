@@ -13,7 +13,8 @@
  *
  * Everything runs in the control thread and nothing waits. A transmit request is written from where
  * it lies, and given back when the last byte is written, so that a slow reader slows the driver
- * down; input is read when the driver has a buffer for it, 4 KiB at once.
+ * down; only what is left of one when its queue stops is copied. Input is read when the driver has
+ * a buffer for it, 4 KiB at once.
  */
 #ifndef CONSOLE_CONSOLE_H
 #define CONSOLE_CONSOLE_H
@@ -66,9 +67,11 @@ struct console;
  * @refused: a driver has said that it cannot, which was reported
  * @open: somebody has it open on the driver's side
  * @rx, @tx: its queues, while they run
- * @req: of @tx, being written; its iovecs begin with the first byte not written
+ * @req: of @tx, or @rest, being written; its iovecs begin with the first byte not written
  * @req_iov: how many of them are left
  * @req_left: bytes not written
+ * @rest: takes the place of a request whose queue stopped before it was written
+ * @rest_buf, @rest_iov: the bytes of @rest
  * @more: there may be more in @tx, it is only the turn of others
  * @in, @in_pos, @in_len: read from the outer end, and not given to the driver
  * @in_events, @out_events, @listen_watched: what is watched
@@ -94,6 +97,9 @@ struct port {
 	struct vloop_req *req;
 	uint32_t req_iov;
 	uint64_t req_left;
+	struct vloop_req rest;
+	uint8_t *rest_buf;
+	struct iovec rest_iov;
 	bool more;
 	uint8_t in[4096];
 	size_t in_pos;

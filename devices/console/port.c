@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -10,6 +11,12 @@
 
 /* Writes, or reads, before the other ports get their turn. */
 #define BUDGET	64U
+
+/*
+ * Output that is kept when its queue stops. A request has no bound; Linux makes them of 32 KiB at
+ * most, or of what a pipe holds, by default at most this (fs/pipe.c, pipe_max_size).
+ */
+#define REST_MAX	(1U << 20)
 
 static int ready(struct vloop_dev *dev, int fd, uint32_t events, void *user);
 
@@ -131,7 +138,12 @@ static bool is_absent(const struct port *port)
 
 static void finish(struct port *port)
 {
-	vloop_queue_complete(port->tx, port->req, 0);
+	if (port->req == &port->rest) {
+		free(port->rest_buf);
+		port->rest_buf = NULL;
+	} else {
+		vloop_queue_complete(port->tx, port->req, 0);
+	}
 	port->req = NULL;
 }
 
@@ -195,9 +207,9 @@ int port_transmit(struct port *port)
 	int n = 0;
 
 	port->more = false;
-	while (port->tx && !port->more) {
+	while (!port->more) {
 		if (!port->req) {
-			n = vloop_queue_pop(port->tx, &port->req, 1);
+			n = port->tx ? vloop_queue_pop(port->tx, &port->req, 1) : 0;
 			if (n <= 0) {
 				port->req = NULL;
 				break;
@@ -316,18 +328,38 @@ void port_look(struct port *port)
 	}
 }
 
-/* The transmit queue stops: nobody comes back for the rest. */
+/* Copy what is left of the request, which goes back to the driver. False: it is too much. */
+static bool keep_rest(struct port *port)
+{
+	size_t len = (size_t)port->req_left;
+
+	if (port->req_left > REST_MAX)
+		return false;
+	port->rest_buf = malloc(len);
+	if (!port->rest_buf)
+		return false;
+	vloop_req_read(port->req, 0, port->rest_buf, len);
+	finish(port);
+	port->rest_iov = (struct iovec){ port->rest_buf, len };
+	port->rest = (struct vloop_req){ .readable = &port->rest_iov, .n_readable = 1 };
+	port->req = &port->rest;
+	port->req_iov = 1;
+	port->req_left = len;
+	return true;
+}
+
+/* The transmit queue stops, for good or while the front-end changes its memory. */
 void port_release(struct port *port)
 {
-	if (port->req) {
+	if (port->req && port->req != &port->rest) {
 		write_some(port);
-		if (port->req)
+		if (port->req && !keep_rest(port))
 			drop(port);
 	}
 	vloop_queue_flush(port->tx);
 	port->tx = NULL;
-	port->more = false;
-	port_update(port);
+	/* The client may have been found gone. */
+	port_transmit(port);
 }
 
 void port_emergency(struct port *port, uint8_t byte)
@@ -378,6 +410,8 @@ void port_close(struct port *port)
 	}
 	end_close(&port->end);
 	port->used = false;
+	if (port->req == &port->rest)
+		drop(port);
 	/* What waits is not for the port that gets this place. Nobody is there: it is dropped. */
 	if (port->tx && port_transmit(port) < 0)
 		vloop_dev_disconnect(port->console->dev);

@@ -157,7 +157,7 @@ static void test_ports(void **state)
 }
 
 /* Output that a client has not taken goes with the port, and not to the client of the next one. */
-static void replace_port(const char *policy, bool present)
+static void replace_port(const char *policy, bool present, bool stopped)
 {
 	static uint8_t rest[3 << 20];
 	char line[300], text[4096], expected[100];
@@ -184,6 +184,11 @@ static void replace_port(const char *policy, bool present)
 	memset(frontend_data(&fe, TX), 'o', 1 << 20);
 	for (int i = 0; i < 3; i++)
 		console_add(&fe, TX, 0, 1 << 20, false);
+	/* What is left of the first request is not in the queue any more. */
+	if (stopped) {
+		usleep(100000);
+		frontend_resume_queue(&fe, TX, frontend_stop_queue(&fe, TX));
+	}
 
 	snprintf(line, sizeof(line), "name=three,unix=%s\n", console_tty);
 	console_write_ports(line);
@@ -226,8 +231,10 @@ static void replace_port(const char *policy, bool present)
 static void test_replaced_port(void **state)
 {
 	(void)state;
-	replace_port("--when-absent=drop", true);
-	replace_port("--when-absent=wait", false);
+	for (int stopped = 0; stopped < 2; stopped++) {
+		replace_port("--when-absent=drop", true, stopped);
+		replace_port("--when-absent=wait", false, stopped);
+	}
 }
 
 /* As many ports as there can be, all in use, are more than programs may have open files by default.

@@ -362,6 +362,49 @@ static void test_pty_successor(void **state)
 	child_end(pid);
 }
 
+/* Queues stop while memory changes: output that waits for its reader, or for a client, is not lost.
+ */
+static void test_pause(void **state)
+{
+	static uint8_t got[1 << 20];
+	pid_t pid = CONSOLE_RUN(console_unix_option, "--when-absent=wait");
+	struct frontend fe;
+	int fd = console_client(console_tty);
+	uint32_t id, len;
+
+	(void)state;
+	console_begin(&fe, 0, 2);
+	console_settle(&fe, TX, fd);
+	for (size_t i = 0; i < sizeof(got); i++)
+		frontend_data(&fe, TX)[i] = (uint8_t)(i >> 8);
+	console_add(&fe, TX, 0, sizeof(got), false);
+	usleep(100000);
+	assert_false(driver_used(&fe.driver[TX], &id, &len));
+	frontend_set_memory(&fe);
+	/* The driver has it back and may write to it; a second pause makes no difference. */
+	console_used(&fe, TX);
+	memset(frontend_data(&fe, TX), 'x', sizeof(got));
+	frontend_set_memory(&fe);
+	console_add(&fe, TX, 0, 3, false);
+	assert_int_equal(recv(fd, got, sizeof(got), MSG_WAITALL), sizeof(got));
+	for (size_t i = 0; i < sizeof(got); i++)
+		assert_int_equal(got[i], (uint8_t)(i >> 8));
+	console_expect(fd, "xxx", 3);
+	console_used(&fe, TX);
+	close(fd);
+
+	/* Nobody is there, not even a front-end. */
+	usleep(100000);
+	memcpy(frontend_data(&fe, TX), "patience", 8);
+	console_add(&fe, TX, 0, 8, false);
+	usleep(100000);
+	frontend_close(&fe);
+	fd = console_client(console_tty);
+	console_expect(fd, "patience", 8);
+	close(fd);
+	child_end(pid);
+}
+
 /* A client that comes, writes and leaves before anybody looks. */
 static void write_at_once(pid_t pid, size_t len)
 {
@@ -657,14 +700,23 @@ static void test_options(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		CONSOLE_TEST(test_both_ways),	    CONSOLE_TEST(test_back_pressure),
-		CONSOLE_TEST(test_malformed),	    CONSOLE_TEST(test_absent),
-		CONSOLE_TEST(test_emergency_write), CONSOLE_TEST(test_size),
-		CONSOLE_TEST(test_left_unread),	    CONSOLE_TEST(test_much_left_unread),
-		CONSOLE_TEST(test_pty_successor),   CONSOLE_TEST(test_pty_short_client),
-		CONSOLE_TEST(test_stdio_files),	    CONSOLE_TEST(test_stdio_hangup),
-		CONSOLE_TEST(test_pty_not_printed), CONSOLE_TEST(test_stdio_of_another),
-		CONSOLE_TEST(test_paths_of_others), CONSOLE_TEST(test_options),
+		CONSOLE_TEST(test_both_ways),
+		CONSOLE_TEST(test_back_pressure),
+		CONSOLE_TEST(test_malformed),
+		CONSOLE_TEST(test_absent),
+		CONSOLE_TEST(test_emergency_write),
+		CONSOLE_TEST(test_size),
+		CONSOLE_TEST(test_left_unread),
+		CONSOLE_TEST(test_much_left_unread),
+		CONSOLE_TEST(test_pause),
+		CONSOLE_TEST(test_pty_successor),
+		CONSOLE_TEST(test_pty_short_client),
+		CONSOLE_TEST(test_stdio_files),
+		CONSOLE_TEST(test_stdio_hangup),
+		CONSOLE_TEST(test_pty_not_printed),
+		CONSOLE_TEST(test_stdio_of_another),
+		CONSOLE_TEST(test_paths_of_others),
+		CONSOLE_TEST(test_options),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
