@@ -394,7 +394,30 @@ static void test_hurry(void **state)
 struct slow_peer {
 	int sock;
 	int hurry;
+	pthread_t thread;
 };
+
+/* With an hour for each answer, but for a hurry. */
+static void peer_start(struct slow_peer *peer, unsigned int hurry, void *(*answer)(void *),
+		       struct backend *backend)
+{
+	int pair[2];
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	peer->sock = pair[0];
+	peer->hurry = eventfd(hurry, EFD_CLOEXEC);
+	assert_int_equal(pthread_create(&peer->thread, NULL, answer, peer), 0);
+	backend_init(backend, 3600 * 1000, peer->hurry);
+	backend_adopt(backend, pair[1]);
+}
+
+static void peer_stop(struct slow_peer *peer, struct backend *backend)
+{
+	backend_close(backend);
+	pthread_join(peer->thread, NULL);
+	close(peer->sock);
+	close(peer->hurry);
+}
 
 /* Answers late, and only after somebody was in a hurry. */
 static void *answer_late(void *arg)
@@ -416,23 +439,14 @@ static void *answer_late(void *arg)
 /* The time that is left begins with the hurry, however long the wait was before. */
 static void test_hurry_late(void **state)
 {
-	struct slow_peer peer = {.hurry = eventfd(0, EFD_CLOEXEC)};
+	struct slow_peer peer;
 	struct backend backend;
-	pthread_t thread;
-	int pair[2];
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	peer.sock = pair[0];
-	assert_int_equal(pthread_create(&thread, NULL, answer_late, &peer), 0);
-	backend_init(&backend, 3600 * 1000, peer.hurry);
-	backend_adopt(&backend, pair[1]);
+	peer_start(&peer, 0, answer_late, &backend);
 	assert_int_equal(backend_negotiate(&backend), 0);
 	assert_true(backend.features == VHOST_USER_BIT(32));
-	pthread_join(thread, NULL);
-	backend_close(&backend);
-	close(pair[0]);
-	close(peer.hurry);
+	peer_stop(&peer, &backend);
 }
 
 /* Answers each message, and takes its time. */
@@ -455,25 +469,17 @@ static void *answer_slowly(void *arg)
 /* All messages together have the time that a hurry leaves, not each for itself. */
 static void test_hurry_many(void **state)
 {
-	struct slow_peer peer = {.hurry = eventfd(1, EFD_CLOEXEC)};
+	struct slow_peer peer;
 	struct backend backend;
-	pthread_t thread;
-	int pair[2], tries, ret = 0;
+	int tries, ret = 0;
 
 	(void)state;
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
-	peer.sock = pair[0];
-	assert_int_equal(pthread_create(&thread, NULL, answer_slowly, &peer), 0);
-	backend_init(&backend, 3600 * 1000, peer.hurry);
-	backend_adopt(&backend, pair[1]);
+	peer_start(&peer, 1, answer_slowly, &backend);
 	for (tries = 0; tries < 20 && !ret; tries++)
 		ret = backend_negotiate(&backend);
 	assert_int_equal(ret, -ETIMEDOUT);
 	assert_non_null(strstr(backend.problem, "was to end"));
-	backend_close(&backend);
-	pthread_join(thread, NULL);
-	close(pair[0]);
-	close(peer.hurry);
+	peer_stop(&peer, &backend);
 }
 
 /* A peer that does not read is nobody to wait an hour for, in a hurry. */
