@@ -85,6 +85,7 @@ child_run(const struct run_plan *plan, int output, int report, pid_t parent)
 	/* Our terminal is not for another user to read from, nor to type into. */
 	setsid();
 	default_signals();
+	/* Nor is what whoever started us left open. */
 	close_range(STDERR_FILENO + 1, ~0U, CLOSE_RANGE_CLOEXEC);
 	if (set_streams(output, plan->own_stderr) < 0)
 		child_fail(report, STEP_STREAMS);

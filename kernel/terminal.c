@@ -122,8 +122,8 @@ static bool is_over(struct vlb_device *vlb, struct vlb_terminals *kept)
 }
 
 /*
- * Somebody who reads a terminal into memory that is not there holds up its hanging up for as long as that is so. Such
- * a terminal stays: one reference too many loses memory, one too few uses it twice.
+ * Whoever reads a terminal into memory that does not come (FUSE) holds up its hanging up. Such a terminal
+ * stays: one reference too many loses memory, one too few uses it twice.
  */
 static void release(struct vlb_terminals *kept)
 {
