@@ -94,6 +94,7 @@ struct attach {
 	bool registered;
 	bool announced;
 	bool removing;
+	bool detached;
 	bool removed;
 	bool in_use_warned;
 	uint64_t linked_at;

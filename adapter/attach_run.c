@@ -25,15 +25,23 @@ static void note_removal(struct attach *attach)
 	supervise_notify("STOPPING=1\nSTATUS=Removing the device");
 }
 
+/* Somebody detaches the device, broken or not, and what they do succeeds: so does this process. */
+static void note_detach(struct attach *attach)
+{
+	attach->detached = true;
+	if (attach->result == EXIT_BROKEN)
+		attach->result = EXIT_OK;
+}
+
 static void start_removal(struct attach *attach)
 {
 	int ret;
 
 	note_removal(attach);
 	ret = kdev_remove(&attach->kdev);
-	if (ret == -ENODEV)
-		return;
-	if (ret) {
+	if (ret == -ENODEV) {
+		note_detach(attach);
+	} else if (ret) {
 		/* Closing the file removes what is there, though without waiting for it. */
 		msg_error("removing the device: %s", strerror(-ret));
 		attach->result = EXIT_FAIL;
@@ -51,10 +59,16 @@ void attach_fail(struct attach *attach, enum vloop_exit result)
 
 static void handle_broken(struct attach *attach, uint32_t reason)
 {
+	attach->started = false;
+	if (reason == VLB_BROKEN_STOP) {
+		/* Nobody but "vloop detach --force" asks for that. */
+		msg_warn("the device is detached by force: its requests fail");
+		return;
+	}
 	msg_error("the device is broken: %s; its requests fail until it is detached",
 		  kdev_broken_reason(reason));
-	attach->result = EXIT_BROKEN;
-	attach->started = false;
+	if (!attach->detached)
+		attach->result = EXIT_BROKEN;
 	supervise_notify("STATUS=Broken: %s", kdev_broken_reason(reason));
 	if (attach->options->policy == ON_DISCONNECT_REMOVE && !attach->removing)
 		start_removal(attach);
@@ -91,6 +105,8 @@ static void handle_event(struct attach *attach, const struct vlb_event *event)
 		handle_broken(attach, event->reason);
 		break;
 	case VLB_EVENT_REMOVING:
+		if (!attach->removing)
+			note_detach(attach);
 		note_removal(attach);
 		break;
 	case VLB_EVENT_REMOVED:

@@ -149,23 +149,11 @@ static void backend_ended(struct run_state *run, struct run_device *device,
 		give_up(run, device, failed || !run->ready ? EXIT_BACKEND : EXIT_OK, now);
 }
 
-/*
- * A broken device stays until somebody detaches it, except where a lost back-end removes it; its
- * adapter tells then that it was broken.
- */
-static bool is_detached(const struct run_device *device, const struct run_end *end)
-{
-	if (end->signal)
-		return false;
-	return !end->code || (end->code == EXIT_BROKEN && device->up &&
-			      device->conf->attach.policy != ON_DISCONNECT_REMOVE);
-}
-
 static void adapter_ended(struct run_state *run, struct run_device *device,
 			  const struct run_end *end, uint64_t now)
 {
 	enum vloop_exit result = end->signal ? EXIT_FAIL : (enum vloop_exit)end->code;
-	const bool was_detached = is_detached(device, end);
+	const bool was_detached = !end->signal && !end->code;
 	const bool was_up = device->up;
 	char text[96];
 

@@ -21,7 +21,7 @@ enum vloop_exit {
 	EXIT_BUSY = 9, /* the device is in use */
 	EXIT_TIMEOUT = 10, /* it takes longer than allowed */
 	EXIT_ABSENT = 11, /* no device of that name */
-	EXIT_BROKEN = 12, /* the device broke while it was attached */
+	EXIT_BROKEN = 12, /* the device broke, and not "vloop detach" removed it */
 };
 
 struct subcommand {

@@ -54,6 +54,17 @@ killed_adapter() {
 	kill -KILL "$(property vloop@r MainPID)" && await has_restarted vloop@r && gives_random /dev/hwrng
 }
 
+is_inactive() {
+	is "$1" ActiveState inactive
+}
+
+# Nobody wants it back.
+detached_device() {
+	vloop detach --force r && await is_inactive vloop@r && is vloop@r Result success || return
+	[[ ! -e $CLASS/r ]] || { echo "the device is back" && return 1; }
+	start vloop@r && gives_random /dev/hwrng
+}
+
 # Trying again would not help.
 wrong_type() {
 	systemd-run -q --unit=wrong vloop-rng --socket-path=/run/wrong.sock || return
@@ -120,6 +131,7 @@ systemctl daemon-reload
 mkdir -p /etc/vloop
 check "a service has its device when it is started" device_service
 check "an adapter that is killed is started again" killed_adapter
+check "a service whose device is detached stays ended" detached_device
 check "a service with a wrong type is not started again" wrong_type
 check "a service that is stopped leaves nothing" stopped_device
 check "the example's service has all four devices" example_service

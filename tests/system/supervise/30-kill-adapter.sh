@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: BSD-3-Clause
 #
 # The adapter of a device is killed: its device goes, another comes in its place and works, and
-# the other device does not notice. A device that is detached stays away.
+# the other device does not notice. A device that is detached, if by force, stays away.
 . "$SYSTEM/supervise/run-lib.sh"
 
 came_again() {
@@ -40,7 +40,7 @@ verify "$(node all disk)" --size=8m
 check_counters disk
 [[ $(adapter_of entropy) == "$rng" ]] || fail "the other device was touched"
 
-expect 0 vloop detach disk
+expect 0 vloop detach --force disk
 await_message all 'disk: the device was detached'
 no_backend() {
 	[[ ! $(backend_of vloop-blk) ]]

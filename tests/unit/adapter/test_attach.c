@@ -391,16 +391,22 @@ static void test_signals(void **state)
 	tear_down(&stage);
 }
 
+static void send_broken(struct stage *stage, uint32_t reason)
+{
+	struct vlb_event event = {
+		.size = sizeof(event), .type = VLB_EVENT_BROKEN, .reason = reason};
+
+	fake_event(&stage->kernel, &event);
+}
+
 static void step_broken(struct fake_kernel *kernel, unsigned long request)
 {
 	struct stage *stage = kernel->test;
-	struct vlb_event event = {
-		.size = sizeof(event), .type = VLB_EVENT_BROKEN, .reason = VLB_BROKEN_RING};
 
 	if (request == VLB_IOC_REGISTER) {
 		probed(stage);
 	} else if (request == VLB_IOC_START) {
-		fake_event(kernel, &event);
+		send_broken(stage, VLB_BROKEN_RING);
 		send_signal(stage, SIGTERM);
 	} else if (request == VLB_IOC_REMOVE) {
 		send_event(stage, VLB_EVENT_REMOVED);
@@ -415,6 +421,108 @@ static void test_broken(void **state)
 	set_up(&stage, step_broken);
 	assert_int_equal(run(&stage), EXIT_BROKEN);
 	assert_int_equal(stage.kernel.removals, 1);
+	tear_down(&stage);
+}
+
+static void step_broken_detach(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START) {
+		send_broken(stage, VLB_BROKEN_TIMEOUT);
+		send_event(stage, VLB_EVENT_REMOVING);
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+/* Whoever detaches a device gets what they want, so that no supervisor brings it back. */
+static void test_broken_detach(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_broken_detach);
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.removals, 0);
+	tear_down(&stage);
+}
+
+static void step_forced_detach(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START) {
+		send_event(stage, VLB_EVENT_REMOVING);
+		send_broken(stage, VLB_BROKEN_STOP);
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void step_forced_detach_behind(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START) {
+		send_broken(stage, VLB_BROKEN_STOP);
+		send_event(stage, VLB_EVENT_REMOVING);
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void test_forced_detach(void **state)
+{
+	static const enum disconnect_policy policies[] = {ON_DISCONNECT_WAIT, ON_DISCONNECT_REMOVE};
+	struct stage stage;
+
+	(void)state;
+	for (size_t i = 0; i < 2; i++) {
+		set_up(&stage, step_forced_detach);
+		stage.options.policy = policies[i];
+		assert_int_equal(run(&stage), EXIT_OK);
+		tear_down(&stage);
+		set_up(&stage, step_forced_detach_behind);
+		stage.options.policy = policies[i];
+		assert_int_equal(run(&stage), EXIT_OK);
+		assert_int_equal(stage.kernel.removals, 0);
+		tear_down(&stage);
+	}
+}
+
+/* It is detached before this process has removed it. */
+static void step_detach_first(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER) {
+		probed(stage);
+	} else if (request == VLB_IOC_START) {
+		send_broken(stage, VLB_BROKEN_RING);
+	} else if (request == VLB_IOC_REMOVE) {
+		send_event(stage, VLB_EVENT_REMOVING);
+		send_event(stage, VLB_EVENT_REMOVED);
+	}
+}
+
+static void test_detach_first(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_detach_first);
+	stage.options.policy = ON_DISCONNECT_REMOVE;
+	assert_int_equal(run(&stage), EXIT_BROKEN);
+	tear_down(&stage);
+	set_up(&stage, step_detach_first);
+	stage.options.policy = ON_DISCONNECT_REMOVE;
+	stage.kernel.fail_request = VLB_IOC_REMOVE;
+	stage.kernel.fail_error = -ENODEV;
+	assert_int_equal(run(&stage), EXIT_OK);
 	tear_down(&stage);
 }
 
@@ -684,6 +792,9 @@ int main(void)
 		cmocka_unit_test(test_mac),
 		cmocka_unit_test(test_signals),
 		cmocka_unit_test(test_broken),
+		cmocka_unit_test(test_broken_detach),
+		cmocka_unit_test(test_forced_detach),
+		cmocka_unit_test(test_detach_first),
 		cmocka_unit_test(test_no_memory),
 		cmocka_unit_test(test_create_errors),
 		cmocka_unit_test(test_free_name),
