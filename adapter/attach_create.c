@@ -314,8 +314,8 @@ static int create_named(struct attach *attach, struct vlb_create *create)
 /* Of an older module, such as is still loaded after a newer one was installed. */
 static enum vloop_exit module_lacks(const char *option, const char *value)
 {
-	msg_error("the kernel module that is loaded is older, and does not have %s%s; detach all "
-		  "devices and load it anew (modprobe -r virtio_loopback; modprobe "
+	msg_error("the kernel module that is loaded is older, and does not have %s%s; load it anew "
+		  "(vloop detach --all && modprobe -r virtio_loopback && modprobe "
 		  "virtio_loopback), or leave the option out",
 		  option, value);
 	return EXIT_MODULE;

@@ -89,64 +89,121 @@ static enum vloop_exit explain(const char *name, int error, uint64_t timeout_s)
 	}
 }
 
-static int detach(const char *text, bool force, uint64_t timeout_s)
+struct order {
+	bool all;
+	bool force;
+	uint64_t timeout_s;
+};
+
+static enum vloop_exit detach(struct kdev *kdev, const struct order *order, const char *name)
 {
-	char name[VLB_NAME_MAX], user[2 * SYSFS_TEXT];
+	char user[2 * SYSFS_TEXT];
+	int ret;
+
+	if (!order->force && in_use(name, user, sizeof(user))) {
+		msg_error("device '%s' is %s; release it first, or detach it with --force", name,
+			  user);
+		return EXIT_BUSY;
+	}
+	ret = kdev_detach(kdev, name, (uint32_t)order->timeout_s * 1000,
+			  order->force ? VLB_DETACH_FORCE : 0);
+	/* Nobody has named it: it may have gone by itself meanwhile. */
+	if (order->all && (ret == -ENOENT || ret == -ENODEV))
+		ret = 0;
+	return ret ? explain(name, ret, order->timeout_s) : EXIT_OK;
+}
+
+static enum vloop_exit detach_found(struct kdev *kdev, const struct order *order, const char *text)
+{
+	char name[VLB_NAME_MAX];
+	int ret = sysfs_find(text, name, sizeof(name));
+
+	return ret ? sysfs_find_error(text, ret) : detach(kdev, order, name);
+}
+
+static enum vloop_exit detach_all(struct kdev *kdev, const struct order *order)
+{
+	enum vloop_exit first = EXIT_OK;
+	char **names;
+	size_t n;
+
+	if (sysfs_names(&names, &n))
+		return sysfs_no_module();
+	for (size_t i = 0; i < n; i++) {
+		enum vloop_exit result = detach(kdev, order, names[i]);
+
+		if (!first)
+			first = result;
+	}
+	sysfs_names_free(names, n);
+	return first;
+}
+
+/* What one cannot be detached for does not keep the others. */
+static enum vloop_exit carry_out(const struct order *order, char **texts, int n)
+{
+	enum vloop_exit first = EXIT_OK;
 	struct kdev kdev;
 	int ret = kdev_open(&kdev);
 
 	if (ret)
-		return (int)kdev_open_error(ret);
-	ret = sysfs_find(text, name, sizeof(name));
-	if (ret) {
-		kdev_close(&kdev);
-		return (int)sysfs_find_error(text, ret);
+		return kdev_open_error(ret);
+	if (order->all)
+		first = detach_all(&kdev, order);
+	for (int i = 0; i < n; i++) {
+		enum vloop_exit result = detach_found(&kdev, order, texts[i]);
+
+		if (!first)
+			first = result;
 	}
-	if (!force && in_use(name, user, sizeof(user))) {
-		msg_error("device '%s' is %s; release it first, or detach it with --force", name,
-			  user);
-		kdev_close(&kdev);
-		return EXIT_BUSY;
-	}
-	ret = kdev_detach(&kdev, name, (uint32_t)timeout_s * 1000, force ? VLB_DETACH_FORCE : 0);
 	kdev_close(&kdev);
-	return ret ? (int)explain(name, ret, timeout_s) : EXIT_OK;
+	return first;
 }
 
 static int run_detach(int argc, char **argv)
 {
 	static const struct option options[] = {
+		{"all", no_argument, NULL, 'a'},
 		{"force", no_argument, NULL, 'f'},
 		{"timeout", required_argument, NULL, 't'},
 		{0},
 	};
-	uint64_t timeout_s = 60;
-	bool force = false;
+	struct order order = {.timeout_s = 60};
 	int c;
 
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c == 'f')
-			force = true;
+		if (c == 'a')
+			order.all = true;
+		else if (c == 'f')
+			order.force = true;
 		else if (c != 't')
 			return option_error("detach");
-		else if (vl_parse_u64(optarg, 0, 86400, &timeout_s))
-			return usage_error("detach", "--timeout wants seconds, not '%s'", optarg);
+		else if (vl_parse_u64(optarg, 0, 86400, &order.timeout_s))
+			return usage_error("detach",
+					   "--timeout wants whole seconds, up to 86400, not '%s'",
+					   optarg);
 	}
-	if (argc - optind != 1)
-		return usage_error("detach", "expected one NAME");
-	return detach(argv[optind], force, timeout_s);
+	if (order.all && optind < argc)
+		return usage_error("detach", "--all leaves nothing to name, such as '%s'",
+				   argv[optind]);
+	if (!order.all && optind == argc)
+		return usage_error("detach", "expected NAME, or --all");
+	return (int)carry_out(&order, argv + optind, argc - optind);
 }
 
 const struct subcommand cmd_detach = {
 	.name = "detach",
 	.run = run_detach,
-	.summary = "remove a device",
-	.help = "Usage: vloop detach [OPTION...] NAME\n"
+	.summary = "remove devices",
+	.help = "Usage: vloop detach [OPTION...] NAME...\n"
+		"       vloop detach [OPTION...] --all\n"
 		"\n"
-		"Remove a device and wait until it is gone. NAME is its name, or its kernel\n"
-		"device (/dev/vda, vda, virtio3). A disk that is in use is not removed.\n"
+		"Remove devices, one after another, and wait until each is gone. NAME is a\n"
+		"name, or a kernel device (/dev/vda, vda, virtio3). A disk that is in use stays.\n"
 		"\n"
-		"  --force            remove it even so, and fail its requests at once\n"
-		"  --timeout SECONDS  longest wait (60); the removal goes on after it\n",
+		"  --all              all devices that there are\n"
+		"  --force            remove them even if in use, and fail requests at once\n"
+		"  --timeout SECONDS  longest wait for each (60); its removal goes on after that,\n"
+		"                     and 0 does not wait\n",
 };

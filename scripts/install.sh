@@ -95,7 +95,7 @@ fi
 refresh_machine
 say "Installed version $VERSION below ${ROOT}$PREFIX; \"make uninstall\" takes it away."
 if live && module_is_old; then
-	say "The old module is still loaded. Detach all devices, then: modprobe -r virtio_loopback && modprobe virtio_loopback"
+	say "The old module is still loaded. Then: vloop detach --all && modprobe -r virtio_loopback && modprobe virtio_loopback"
 elif live; then
 	say "Try: modprobe virtio_loopback && vloop attach --help"
 fi

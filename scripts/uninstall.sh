@@ -19,7 +19,7 @@ remove_module() {
 
 	if [[ -d /sys/module/virtio_loopback && ${KEEP_MODULE:-} != loaded ]]; then
 		modprobe -r virtio_loopback ||
-			die "the module is in use; detach its devices first: vloop list, vloop detach NAME"
+			die "the module is in use; detach its devices first: vloop detach --all"
 	fi
 	[[ ! -d /var/lib/dkms/$DKMS_NAME/$version ]] ||
 		step "removing the module" dkms remove -m "$DKMS_NAME" -v "$version" --all

@@ -42,9 +42,17 @@ for ((i = 0; i < count; i++)); do
 	cmp -n 1M "data$i" "$(dev "d$i")" || fail "disk $i has other data"
 	cmp -n 1M "data$i" "disk$i.img" || fail "image $i has other data"
 done
-for ((i = 0; i < count; i++)); do
-	vloop detach "d$i" &
-done
+# One that is in use keeps no other.
+mkfs.ext4 -q "$(dev d3)"
+mkdir mnt
+mount "$(dev d3)" mnt
+expect 9 vloop detach --all 2>detach.log
+grep -q "'d3' is mounted" detach.log || fail "it says: $(cat detach.log)"
+[[ $(ls "$CLASS") == d3 ]] || fail "there are: $(ls "$CLASS")"
+umount mnt
+expect 11 vloop detach nobody d3 2>detach.log
+grep -q "no device 'nobody'" detach.log || fail "it says: $(cat detach.log)"
+expect 0 vloop detach --all
 for ((i = 0; i < count; i++)); do
 	ends "${ADAPTER[d$i]}" "adapter $i" || fail "adapter $i: $?, $(cat "d$i.err")"
 	wait_no_device "d$i"

@@ -79,7 +79,7 @@ json_of_bytes() {
 	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
 }
 
-echo 1..15
+echo 1..17
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
@@ -94,8 +94,10 @@ check "the same to be attached" fails 2 "SOCKET is empty" attach rng ""
 check "a socket that may not be used" forbidden
 check "JSON of a path that is not UTF-8" json_of_bytes
 check "SIGCHLD that was ignored" ignores_children
+check "nothing to detach" fails 2 "expected NAME, or --all" detach --force
+check "a name besides all" fails 2 "such as 'disk0'" detach --all disk0
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 15 - no module # SKIP it is loaded"
+	echo "ok 17 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi
