@@ -79,7 +79,7 @@ static const char *parse_seconds(const char *value, int *ret_ms)
 	uint64_t seconds;
 
 	if (vl_parse_u64(value, 0, 86400, &seconds))
-		return "seconds";
+		return "whole seconds, up to 86400";
 	*ret_ms = (int)seconds * 1000;
 	return NULL;
 }
@@ -308,8 +308,8 @@ static int check_type(const char *name, struct attach_options *options)
 
 	options->type = type_by_name(name);
 	if (!options->type)
-		return usage_error("attach",
-				   "no device type '%s'; the types are in vloop-attach(1)", name);
+		return usage_error("attach", "no device type '%s'; there are %s", name,
+				   type_names());
 	if (options->type->refused) {
 		msg_error("%s devices cannot be attached: %s", name, options->type->refused);
 		return EXIT_MISFIT;

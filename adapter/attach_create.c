@@ -2,7 +2,6 @@
 /* vloop attach, before the device exists: does this back-end fit, and what shall it be? */
 #include <errno.h>
 #include <inttypes.h>
-#include <poll.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/sysinfo.h>
@@ -21,7 +20,6 @@
 #define BLK_CONFIG_WCE 11
 #define BLK_WCE_OFFSET 32
 #define NET_MAC 5
-#define CONNECT_STEP_MS 50
 #define HUGE_PAGE (2ULL << 20)
 
 /* virtio_net features that do nothing without the control queue (virtio 1.3, 5.1.3.1). */
@@ -37,33 +35,17 @@ const char *attach_source(const struct attach *attach)
 	return attach->options->socket ? attach->options->socket : "the given descriptor";
 }
 
-static bool worth_waiting(int error)
-{
-	return error == -ENOENT || error == -ECONNREFUSED || error == -EAGAIN;
-}
-
 static int connect_first(struct attach *attach)
 {
 	const struct attach_options *options = attach->options;
-	uint64_t deadline = now_ms() + (uint64_t)options->wait_socket_ms;
-	struct pollfd stop = {.fd = attach->signal_fd, .events = POLLIN};
-	int ret;
 
 	if (options->fd >= 0) {
 		backend_adopt(&attach->backend, options->fd);
 		return 0;
 	}
-	for (;;) {
-		ret = backend_connect(&attach->backend, options->socket);
-		if (!worth_waiting(ret) || now_ms() >= deadline)
-			return ret;
-		/* Signals that end us are events here (attach.c): one of them ends the wait. */
-		if (poll(&stop, 1, CONNECT_STEP_MS) > 0) {
-			snprintf(attach->backend.problem, sizeof(attach->backend.problem),
-				 "interrupted before the back-end listened");
-			return -EINTR;
-		}
-	}
+	/* Signals that end us are events here (attach.c): one of them ends the wait. */
+	return backend_connect_wait(&attach->backend, options->socket, options->wait_socket_ms,
+				    attach->signal_fd);
 }
 
 static enum vloop_exit check_features(struct attach *attach)

@@ -13,6 +13,8 @@
 #include "sock.h"
 #include "vloop.h"
 
+#define CONNECT_STEP_MS 50
+
 static int __attribute__((format(printf, 3, 4)))
 problem(struct backend *backend, int error, const char *format, ...)
 {
@@ -64,6 +66,26 @@ int backend_connect(struct backend *backend, const char *path)
 	}
 	backend_adopt(backend, fd);
 	return 0;
+}
+
+static bool worth_waiting(int error)
+{
+	return error == -ENOENT || error == -ECONNREFUSED || error == -EAGAIN;
+}
+
+int backend_connect_wait(struct backend *backend, const char *path, int wait_ms, int stop_fd)
+{
+	const uint64_t deadline = now_ms() + (uint64_t)wait_ms;
+	struct pollfd stop = {.fd = stop_fd, .events = POLLIN};
+
+	for (;;) {
+		int ret = backend_connect(backend, path);
+
+		if (!worth_waiting(ret) || now_ms() >= deadline)
+			return ret;
+		if (poll(&stop, 1, CONNECT_STEP_MS) > 0)
+			return problem(backend, -EINTR, "interrupted before the back-end listened");
+	}
 }
 
 enum vloop_exit backend_connect_error(int error)

@@ -89,6 +89,12 @@ void backend_init(struct backend *backend, int timeout_ms, int hurry_fd);
 /* backend_connect() - 0, or what connect() says; @problem is set */
 int backend_connect(struct backend *backend, const char *path);
 
+/*
+ * backend_connect_wait() - the same, for @wait_ms again and again while nobody listens there; ended
+ * by input at @stop_fd, which may be -1
+ */
+int backend_connect_wait(struct backend *backend, const char *path, int wait_ms, int stop_fd);
+
 /* backend_connect_error() - the exit code for such an error */
 enum vloop_exit backend_connect_error(int error);
 

@@ -47,14 +47,24 @@ static int add_type(struct json_object *object, struct backend *backend,
 	return ret ? EXIT_BACKEND : EXIT_OK;
 }
 
-static int probe(const char *path, const struct vloop_type *type, bool json, int timeout_ms)
+struct options {
+	const char *socket;
+	const struct vloop_type *type;
+	int timeout_ms;
+	int wait_ms;
+	bool json;
+};
+
+static int probe(const struct options *options)
 {
+	const struct vloop_type *type = options->type;
+	const char *path = options->socket;
 	struct json_object *object;
 	struct backend backend;
 	int ret;
 
-	backend_init(&backend, timeout_ms, -1);
-	ret = backend_connect(&backend, path);
+	backend_init(&backend, options->timeout_ms, -1);
+	ret = backend_connect_wait(&backend, path, options->wait_ms, -1);
 	if (!ret)
 		ret = backend_negotiate(&backend);
 	if (ret) {
@@ -69,8 +79,34 @@ static int probe(const char *path, const struct vloop_type *type, bool json, int
 	add_queues(object, &backend);
 	ret = type ? add_type(object, &backend, type, path) : EXIT_OK;
 	backend_close(&backend);
-	out_print(object, json);
+	out_print(object, options->json);
 	return out_finish(ret);
+}
+
+/* The type comes first, as for vloop attach, or last. */
+static int read_words(char **words, int n, struct options *options)
+{
+	if (n < 1 || n > 2)
+		return usage_error("probe", "expected SOCKET, and perhaps TYPE");
+	options->socket = words[n - 1];
+	if (n == 2) {
+		const char *type = words[0];
+
+		if (!type_by_name(type) && type_by_name(words[1])) {
+			type = words[1];
+			options->socket = words[0];
+		}
+		options->type = type_by_name(type);
+		if (!options->type)
+			return usage_error("probe", "no device type '%s'; there are %s", type,
+					   type_names());
+		if (options->type->refused)
+			return usage_error("probe", "%s devices cannot be attached: %s", type,
+					   options->type->refused);
+	}
+	if (!*options->socket)
+		return usage_error("probe", "SOCKET is empty");
+	return EXIT_OK;
 }
 
 static int run_probe(int argc, char **argv)
@@ -78,44 +114,46 @@ static int run_probe(int argc, char **argv)
 	static const struct option options[] = {
 		{"json", no_argument, NULL, 'j'},
 		{"timeout", required_argument, NULL, 't'},
+		{"wait-socket", required_argument, NULL, 'w'},
 		{0},
 	};
-	const struct vloop_type *type = NULL;
-	uint64_t timeout_s = 30;
-	bool json = false;
-	int c;
+	struct options given = {0};
+	uint64_t timeout_s = 30, wait_s = 0;
+	int c, ret;
 
 	optind = 1;
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == 'j')
-			json = true;
-		else if (c != 't')
+			given.json = true;
+		else if (c != 't' && c != 'w')
 			return option_error("probe");
-		else if (vl_parse_u64(optarg, 1, 3600, &timeout_s))
-			return usage_error("probe", "--timeout wants seconds, not '%s'", optarg);
+		else if (c == 't' && vl_parse_u64(optarg, 1, 3600, &timeout_s))
+			return usage_error("probe",
+					   "--timeout wants whole seconds, 1 to 3600, not '%s'",
+					   optarg);
+		else if (c == 'w' && vl_parse_u64(optarg, 0, 86400, &wait_s))
+			return usage_error("probe",
+					   "--wait-socket wants whole seconds up to 86400, not '%s'",
+					   optarg);
 	}
-	if (argc - optind < 1 || argc - optind > 2)
-		return usage_error("probe", "expected SOCKET and perhaps TYPE");
-	if (!*argv[optind])
-		return usage_error("probe", "SOCKET is empty");
-	if (argc - optind == 2) {
-		type = type_by_name(argv[optind + 1]);
-		if (!type || type->refused)
-			return usage_error("probe", "no type '%s' that could be attached",
-					   argv[optind + 1]);
-	}
-	return probe(argv[optind], type, json, (int)timeout_s * 1000);
+	ret = read_words(argv + optind, argc - optind, &given);
+	if (ret)
+		return ret;
+	given.timeout_ms = (int)timeout_s * 1000;
+	given.wait_ms = (int)wait_s * 1000;
+	return probe(&given);
 }
 
 const struct subcommand cmd_probe = {
 	.name = "probe",
 	.run = run_probe,
 	.summary = "ask a back-end what it is",
-	.help = "Usage: vloop probe [OPTION...] SOCKET [TYPE]\n"
+	.help = "Usage: vloop probe [OPTION...] [TYPE] SOCKET\n"
 		"\n"
 		"Connect to a vhost-user back-end, ask for its features and its number of\n"
 		"queues, and with TYPE for its config space. The kernel is not involved.\n"
 		"\n"
-		"  --json             as a JSON object\n"
-		"  --timeout SECONDS  longest wait for an answer (30)\n",
+		"  --json                 as a JSON object\n"
+		"  --timeout SECONDS      longest wait for an answer (30)\n"
+		"  --wait-socket SECONDS  wait for the back-end to listen (0)\n",
 };

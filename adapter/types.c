@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: BSD-3-Clause */
+#include <stdio.h>
 #include <string.h>
 
 #include "types.h"
 
 #define ADDRESSES "its requests carry memory addresses, which a relay cannot translate"
 
-/* Ids: virtio 1.3, section 5. Queues and modules: the kernel's drivers (doc/devices). */
+/* Ids: virtio 1.3, section 5. Queues and modules: Linux's drivers. */
 static const struct vloop_type types[] = {
 	{
 		.name = "net",
@@ -261,6 +262,18 @@ const struct vloop_type *type_by_id(uint32_t id)
 		if (types[i].id == id)
 			return &types[i];
 	return NULL;
+}
+
+const char *type_names(void)
+{
+	static char text[256];
+	size_t len = 0;
+
+	for (size_t i = 0; i < NTYPES; i++)
+		if (!types[i].refused)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s",
+						len ? ", " : "", types[i].name);
+	return text;
 }
 
 /* virtio 1.3, section 6, and the vhost-user specification. */

@@ -110,6 +110,9 @@ struct vloop_type {
 const struct vloop_type *type_by_name(const char *name);
 const struct vloop_type *type_by_id(uint32_t id);
 
+/* type_names() - those that can be attached, for messages */
+const char *type_names(void);
+
 /*
  * feature_name() - word for one feature bit of @type (NULL: only the bits that all types
  * share), NULL for a bit that has none
