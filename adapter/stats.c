@@ -65,17 +65,18 @@ static int take(const char *only, struct samples *ret_samples)
 	int ret;
 
 	*ret_samples = (struct samples){0};
-	ret = sysfs_names(&names, &n);
-	if (ret)
-		return ret;
+	if (sysfs_names(&names, &n))
+		return -ENXIO;
+	ret = only ? -ENOENT : 0;
 	for (size_t i = 0; i < n; i++) {
 		if (only && strcmp(only, names[i]))
 			continue;
+		ret = 0;
 		for (uint64_t queue = 0; !take_queue(ret_samples, names[i], queue);)
 			queue++;
 	}
 	sysfs_names_free(names, n);
-	return 0;
+	return ret;
 }
 
 /* A device that is new, or was attached again under its name, starts from zero. */
@@ -136,7 +137,7 @@ static int show_stats(const char *only, bool json, uint64_t interval)
 
 		ret = take(only, &now);
 		if (ret) {
-			ret = (int)sysfs_no_module();
+			ret = (int)sysfs_find_error(only, ret);
 			break;
 		}
 		keep = (struct samples){.at = calloc(now.n + 1, sizeof(*now.at)), .n = now.n};
@@ -183,7 +184,9 @@ static int run_stats(int argc, char **argv)
 		else if (c != 'i')
 			return option_error("stats");
 		else if (vl_parse_u64(optarg, 1, 86400, &interval))
-			return usage_error("stats", "--interval wants seconds, not '%s'", optarg);
+			return usage_error("stats",
+					   "--interval wants whole seconds, 1 to 86400, not '%s'",
+					   optarg);
 	}
 	if (argc - optind > 1)
 		return usage_error("stats", "expected at most one NAME");

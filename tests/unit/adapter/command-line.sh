@@ -79,7 +79,7 @@ json_of_bytes() {
 	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
 }
 
-echo 1..19
+echo 1..20
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
@@ -98,8 +98,9 @@ check "nothing to detach" fails 2 "expected NAME, or --all" detach --force
 check "a name besides all" fails 2 "such as 'disk0'" detach --all disk0
 check "the type first" fails 3 "^vloop: /nonexistent/s: there is no such socket" probe blk /nonexistent/s
 check "the type last" fails 3 "^vloop: /nonexistent/s: there is no such socket" probe /nonexistent/s blk
+check "half a second" fails 2 "whole seconds, 1 to 86400, not '0.5'" stats --interval 0.5
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 19 - no module # SKIP it is loaded"
+	echo "ok 20 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi

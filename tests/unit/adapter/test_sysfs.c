@@ -2,6 +2,7 @@
 /* What vloop reads from sysfs and procfs, in a tree made here; and what it prints of it. */
 #include <errno.h>
 #include <ftw.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -460,6 +461,29 @@ static void test_stats(void **state)
 	json_object_put(all);
 }
 
+static void *remove_soon(void *unused)
+{
+	char from[64], to[64];
+
+	usleep(200 * 1000);
+	snprintf(from, sizeof(from), "%s" CLASS "/disk", root);
+	snprintf(to, sizeof(to), "%s/gone", root);
+	(void)!rename(from, to);
+	return unused;
+}
+
+/* The device goes while it is watched. */
+static void test_stats_end(void **state)
+{
+	const char *argv[] = {"stats", "--interval", "1", "disk", NULL};
+	pthread_t thread;
+
+	(void)state;
+	assert_int_equal(pthread_create(&thread, NULL, remove_soon, NULL), 0);
+	assert_null(run_json(&cmd_stats, 4, argv, EXIT_ABSENT));
+	pthread_join(thread, NULL);
+}
+
 static void test_no_module(void **state)
 {
 	const char *list[] = {"list", NULL}, *stats[] = {"stats", NULL};
@@ -476,11 +500,10 @@ static void test_no_module(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		IN_TREE(test_look_up), IN_TREE(test_find),   IN_TREE(test_find_shared),
-		IN_TREE(test_kernel_devices),
-		IN_TREE(test_console), IN_TREE(test_in_use), IN_TREE(test_list),
-		IN_TREE(test_show),    IN_TREE(test_stats),  IN_TREE(test_no_module),
-		IN_TREE(test_details),
+		IN_TREE(test_look_up),	      IN_TREE(test_find),    IN_TREE(test_find_shared),
+		IN_TREE(test_kernel_devices), IN_TREE(test_console), IN_TREE(test_in_use),
+		IN_TREE(test_list),	      IN_TREE(test_show),    IN_TREE(test_stats),
+		IN_TREE(test_no_module),      IN_TREE(test_details), IN_TREE(test_stats_end),
 	};
 
 	cmocka_set_message_output(CM_OUTPUT_TAP);
