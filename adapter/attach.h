@@ -150,7 +150,10 @@ void supervise_notify(const char *format, ...) __attribute__((format(printf, 1, 
  */
 int supervise_move_fd(int fd);
 
-/* sandbox.c: confine the process to what serving and reconnecting need. 0 or -errno. */
-int sandbox_enter(void);
+/*
+ * sandbox.c: confine the process to what serving and reconnecting need. 0, or -errno and what was
+ * tried.
+ */
+int sandbox_enter(const char **ret_step);
 
 #endif

@@ -22,6 +22,9 @@
 #define NET_MAC 5
 #define HUGE_PAGE (2ULL << 20)
 
+/* Longer ones take CAP_SYS_ADMIN (VLB_IOC_CREATE). */
+#define TIMEOUT_USER_MS (30 * 1000)
+
 /* virtio_net features that do nothing without the control queue (virtio 1.3, 5.1.3.1). */
 #define NET_CONTROL                                                                               \
 	(BIT(2) | BIT(17) | BIT(18) | BIT(19) | BIT(20) | BIT(21) | BIT(22) | BIT(23) | BIT(50) | \
@@ -246,9 +249,10 @@ static enum vloop_exit create_error(struct attach *attach, int error,
 			msg_error("no permission: --trusted is for root (CAP_SYS_ADMIN)");
 			return EXIT_RIGHTS;
 		}
-		msg_error("no permission to make a %s device: run as root, or see the policy of "
+		msg_error("no permission to make a %s device%s: run as root, or see the policy of "
 			  "the module in virtio-loopback(4)",
-			  type);
+			  type,
+			  create->timeout_ms > TIMEOUT_USER_MS ? " with so long a --timeout" : "");
 		return EXIT_RIGHTS;
 	case EMFILE:
 		msg_error("the module's limit on the number of devices is reached "

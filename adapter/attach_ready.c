@@ -47,6 +47,9 @@ static void print_result(struct attach *attach, const char *virtio, const char *
 
 static void announce(struct attach *attach, const char *virtio, const char *device)
 {
+	const char *step;
+	int ret;
+
 	attach->announced = true;
 	if (device)
 		msg_info("%s is %s", attach_source(attach), device);
@@ -59,8 +62,12 @@ static void announce(struct attach *attach, const char *virtio, const char *devi
 	avoid_own_device();
 	if (attach->options->no_sandbox)
 		return;
-	if (sandbox_enter())
-		msg_warn("running without confinement");
+	ret = sandbox_enter(&step);
+	if (ret)
+		msg_warn("this process cannot be confined, and goes on without: %s: %s; "
+			 "--no-sandbox "
+			 "if that is how it is to be",
+			 step, strerror(-ret));
 }
 
 static void warn_missing(const struct attach *attach, const char *virtio)

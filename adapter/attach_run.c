@@ -43,7 +43,7 @@ static void start_removal(struct attach *attach)
 		note_detach(attach);
 	} else if (ret) {
 		/* Closing the file removes what is there, though without waiting for it. */
-		msg_error("removing the device: %s", strerror(-ret));
+		msg_error("removing the device: %s; the kernel's log may say why", strerror(-ret));
 		attach->result = EXIT_FAIL;
 		attach->removed = true;
 	}
@@ -248,7 +248,8 @@ enum vloop_exit attach_run(struct attach *attach)
 	int ret = kdev_register(&attach->kdev);
 
 	if (ret) {
-		msg_error("registering the device: %s", strerror(-ret));
+		msg_error("registering the device: %s; the kernel's log may say why",
+			  strerror(-ret));
 		finish(attach);
 		return EXIT_FAIL;
 	}
@@ -256,7 +257,7 @@ enum vloop_exit attach_run(struct attach *attach)
 	while (!attach->removed) {
 		ret = wait_and_handle(attach);
 		if (ret) {
-			msg_error("poll: %s", strerror(-ret));
+			msg_error("waiting for events: %s", strerror(-ret));
 			attach->result = EXIT_FAIL;
 			break;
 		}

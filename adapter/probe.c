@@ -132,9 +132,9 @@ static int run_probe(int argc, char **argv)
 					   "--timeout wants whole seconds, 1 to 3600, not '%s'",
 					   optarg);
 		else if (c == 'w' && vl_parse_u64(optarg, 0, 86400, &wait_s))
-			return usage_error("probe",
-					   "--wait-socket wants whole seconds up to 86400, not '%s'",
-					   optarg);
+			return usage_error(
+				"probe", "--wait-socket wants whole seconds up to 86400, not '%s'",
+				optarg);
 	}
 	ret = read_words(argv + optind, argc - optind, &given);
 	if (ret)

@@ -367,10 +367,10 @@ static enum vloop_exit read_file(const char *path, char **ret_text, size_t *ret_
 			len += (size_t)n;
 	}
 	if (fd < 0 || !text || n < 0 || len > RUN_FILE_MAX) {
-		const int error = errno;
+		const int error = len > RUN_FILE_MAX ? EFBIG : errno;
 
 		msg_error("reading '%s': %s", path,
-			  len > RUN_FILE_MAX ? "it is larger than 1 MiB" : strerror(error));
+			  error == EFBIG ? "it is larger than 1 MiB" : strerror(error));
 		free(text);
 		if (fd >= 0)
 			close(fd);

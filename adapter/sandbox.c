@@ -146,12 +146,17 @@ static int drop_capabilities(void)
 	return syscall(SYS_capset, &header, data) < 0 ? -errno : 0;
 }
 
-int sandbox_enter(void)
+int sandbox_enter(const char **ret_step)
 {
 	int ret;
 
+	*ret_step = "keeping it from new privileges";
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		return -errno;
+	*ret_step = "dropping capabilities";
 	ret = drop_capabilities();
-	return ret ? ret : enter_filter();
+	if (ret)
+		return ret;
+	*ret_step = "loading a seccomp filter";
+	return enter_filter();
 }
