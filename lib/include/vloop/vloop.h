@@ -488,7 +488,7 @@ size_t vloop_req_write(struct vloop_req *req, size_t offset, const void *buf, si
  * @name: the program, such as "vloop-rng"
  * @summary: one line for --help
  * @type: vhost-user device type for --print-capabilities, as in QEMU's docs/interop/vhost-user.json
- *	("block", "rng", "gpio" ...)
+ *	("block", "rng", "input" ...)
  * @capabilities: features for --print-capabilities, ended by NULL; or NULL
  * @version: for --version; NULL: the library's
  * @options: the program's own options, ended by a zero entry; or NULL. Their val must be from 256

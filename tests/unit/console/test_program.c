@@ -661,7 +661,7 @@ static void test_options(void **state)
 
 	(void)state;
 	assert_int_equal(OUTPUT("--print-capabilities"), 0);
-	assert_non_null(strstr(out, "\"serial\""));
+	assert_non_null(strstr(out, "\"console\""));
 	assert_int_equal(OUTPUT("--help"), 0);
 	assert_non_null(strstr(out, "--when-slow"));
 	assert_int_equal(OUTPUT("--once"), 1);
