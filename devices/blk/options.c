@@ -145,7 +145,9 @@ static int read_option(void *user, int val, const char *arg)
 int blk_options_check(struct blk_options *opt)
 {
 	if (opt->null == !!opt->file) {
-		vloop_program_error(&blk_program, "one of --file and --null is needed; see --help");
+		vloop_program_error(&blk_program, "%s; see --help",
+				    opt->null ? "--file and --null exclude each other"
+					      : "one of --file and --null is needed");
 		return -EINVAL;
 	}
 	if (opt->size && !opt->null) {

@@ -161,6 +161,15 @@ static bool file_discards(int fd, off_t size)
 	return fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, behind, ALIGN_MAX) == 0;
 }
 
+static void say_why(char *text, int error, bool read_only)
+{
+	bool protected = !read_only && (error == EACCES || error == EROFS || error == EPERM);
+
+	snprintf(text, BLK_SOURCE_TEXT, "cannot open it to %s: %s%s",
+		 read_only ? "read" : "read and write", strerror(error),
+		 protected ? "; --read-only needs less" : "");
+}
+
 static int look_at(struct blk_source *source, bool read_only, char *text)
 {
 	struct stat st;
@@ -207,7 +216,7 @@ int blk_source_open(struct blk_source *source, const char *path, bool read_only,
 	if (r < 0) {
 		blk_source_close(source);
 		if (!text[0])
-			snprintf(text, BLK_SOURCE_TEXT, "%s", strerror(-r));
+			say_why(text, -r, read_only);
 	}
 	return r;
 }

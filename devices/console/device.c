@@ -217,8 +217,8 @@ static int read_file(struct console *console, struct port_spec *specs, unsigned 
 		vloop_program_error(&console_program, "%s:%u: %s", console->options.ports_file, line,
 				    problem);
 	else if (r < 0)
-		vloop_program_error(&console_program, "%s: %s", console->options.ports_file,
-				    problem);
+		vloop_program_error(&console_program, "%s: %s%s", console->options.ports_file,
+				    r == -EINVAL ? "" : "cannot read the ports: ", problem);
 	return r;
 }
 

@@ -448,7 +448,8 @@ static int open_first(struct evdev *ev)
 				    "%s: %s; evdev nodes belong to root and to the group 'input'",
 				    ev->path, strerror(-r));
 	else
-		vloop_program_error(&input_program, "%s: %s", ev->path, strerror(-r));
+		vloop_program_error(&input_program, "%s: cannot open the device: %s", ev->path,
+				    strerror(-r));
 	return r;
 }
 

@@ -73,8 +73,9 @@ static int check_options(struct options *opt)
 {
 	opt->grab = (opt->grab || opt->by_convention) && !opt->no_grab;
 	if (!opt->evdev == !opt->script) {
-		vloop_program_error(&input_program,
-				    "one of --evdev and --script is needed; see --help");
+		vloop_program_error(&input_program, "%s; see --help",
+				    opt->evdev ? "--evdev and --script exclude each other"
+					       : "one of --evdev and --script is needed");
 		return -EINVAL;
 	}
 	if (opt->grab && opt->script) {

@@ -147,7 +147,8 @@ static int parse_file(struct play *play, int fd)
 		return -ENOMEM;
 	len = read_all(fd, text, SCRIPT_BYTES + 1);
 	if (len < 0)
-		vloop_program_error(&input_program, "%s: %s", play->name, strerror((int)-len));
+		vloop_program_error(&input_program, "%s: cannot read the script: %s", play->name,
+				    strerror((int)-len));
 	r = len < 0 ? (int)len : script_parse(&play->script, text, (size_t)len, &error);
 	if (len >= 0 && r == -EINVAL)
 		vloop_program_error(&input_program, "%s:%u:%u: %s", play->name, error.line,
@@ -165,7 +166,8 @@ static int load(struct play *play, const char *path)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0) {
 		r = -errno;
-		vloop_program_error(&input_program, "%s: %s", path, strerror(-r));
+		vloop_program_error(&input_program, "%s: cannot open the script: %s", path,
+				    strerror(-r));
 		return r;
 	}
 	r = parse_file(play, fd);

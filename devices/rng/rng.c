@@ -200,7 +200,7 @@ static int serve(struct rng *rng)
 	while (rng->queue && (!rng->max_bytes || rng->budget)) {
 		n = fetch(rng);
 		if (n < 0) {
-			vloop_program_error(&program, "%s: %s",
+			vloop_program_error(&program, "%s: cannot read from it: %s",
 					    rng->source ? rng->source : "getrandom",
 					    n == -ENODATA ? "no more bytes" : strerror(-n));
 			rng->error = n;
@@ -281,7 +281,8 @@ static int open_source(struct rng *rng)
 	if (r == 0 && S_ISDIR(st.st_mode))
 		r = -EISDIR;
 	if (r < 0)
-		vloop_program_error(&program, "%s: %s", rng->source, strerror(-r));
+		vloop_program_error(&program, "%s: cannot open the source: %s", rng->source,
+				    strerror(-r));
 	else
 		rng->source_is_fifo = S_ISFIFO(st.st_mode);
 	return r;

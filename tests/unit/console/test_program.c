@@ -681,7 +681,9 @@ static void test_options(void **state)
 	assert_int_equal(OUTPUT("--stdio", "--link=/tmp/x"), 1);
 	assert_int_equal(OUTPUT("--pty", "--when-slow=maybe"), 1);
 	assert_int_equal(OUTPUT("--ports=/no/such/file"), 1);
-	assert_string_equal(out, "vloop-console: /no/such/file: No such file or directory\n");
+	assert_string_equal(out,
+			    "vloop-console: /no/such/file: cannot read the ports: No such file "
+			    "or directory\n");
 	console_write_ports("name=a,pty\nnonsense\n");
 	assert_int_equal(OUTPUT(console_ports_option), 1);
 	assert_non_null(strstr(out, "/ports:2: a port has"));

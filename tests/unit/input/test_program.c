@@ -549,7 +549,9 @@ static void test_options(void **state)
 	assert_int_equal(OUTPUT(socket_option, script_option), 1);
 	assert_non_null(strstr(out, "No such file"));
 	assert_int_equal(OUTPUT(socket_option, "--evdev=/no/such/node"), 1);
-	assert_string_equal(out, "vloop-input: /no/such/node: No such file or directory\n");
+	assert_string_equal(
+		out,
+		"vloop-input: /no/such/node: cannot open the device: No such file or directory\n");
 	assert_int_equal(OUTPUT(socket_option, "--evdev=/dev/null"), 1);
 	assert_string_equal(out,
 			    "vloop-input: /dev/null: not an evdev node (/dev/input/eventN)\n");

@@ -457,7 +457,7 @@ static void test_options(void **state)
 	assert_int_equal(OUTPUT("--no-such-option"), 1);
 	assert_non_null(strstr(out, "vloop-rng: see --help\n"));
 	assert_int_equal(OUTPUT(socket_option, "--source=/"), 1);
-	assert_string_equal(out, "vloop-rng: /: Is a directory\n");
+	assert_string_equal(out, "vloop-rng: /: cannot open the source: Is a directory\n");
 	assert_int_equal(OUTPUT(socket_option, "extra"), 1);
 	assert_string_equal(out, "vloop-rng: unexpected argument: extra\n");
 	assert_int_equal(OUTPUT(socket_option, "--max-bytes=0"), 1);
