@@ -537,9 +537,13 @@ static ssize_t control_read(struct file *file, char __user *buf, size_t count, l
 	if (count < sizeof(event))
 		return -EINVAL;
 	while (!vlb_event_take(vlb, &event)) {
+		/* There is none after the device's end. */
+		if (completion_done(&vlb->removed) && !vlb_event_pending(vlb))
+			return 0;
 		if (file->f_flags & O_NONBLOCK)
 			return -EAGAIN;
-		if (wait_event_interruptible(vlb->event_wait, vlb_event_pending(vlb)))
+		if (wait_event_interruptible(vlb->event_wait, vlb_event_pending(vlb) ||
+							      completion_done(&vlb->removed)))
 			return -ERESTARTSYS;
 	}
 	return copy_to_user(buf, &event, sizeof(event)) ? -EFAULT : sizeof(event);

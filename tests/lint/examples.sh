@@ -12,5 +12,5 @@ awk -v out="$work" '
 	/^```$/ { on = 0 }
 	on { print > (out "/example" n ".c") }' doc/uapi.md
 for source in "$work"/*.c; do
-	gcc -std=gnu11 -D_GNU_SOURCE -Wall -Wextra -Werror -Iinclude/uapi -c -o "$work/o" "$source"
+	gcc -std=gnu11 -Wall -Wextra -Werror -Iinclude/uapi -c -o "$work/o" "$source"
 done

@@ -36,7 +36,6 @@
  *   EOPNOTSUPP  an unknown flag
  *   ENOTTY      an unknown call
  *   EBADFD      the call does not fit the state of this file's device
- *   ENODEV      the device is being removed, or is removed
  *   EPERM       the policy (module parameters) forbids it
  */
 #ifndef _UAPI_LINUX_VIRTIO_LOOPBACK_H
@@ -134,14 +133,14 @@ struct vlb_type_info {
  *	the driver; vhost-user's bit 30 is ignored.
  * @nqueues: 1 to VLB_QUEUES_MAX; what the device has, drivers may use fewer
  * @queue_size: entries of each ring towards the back-end, a power of two of 2 to
- *	VLB_QUEUE_SIZE_MAX; 0 takes the default. Small pools get smaller rings.
+ *	VLB_QUEUE_SIZE_MAX; 0 takes the default, 256. Small pools get smaller rings.
  * @driver_queue_size: the same for the driver's private rings, of
- *	VLB_DRIVER_QUEUE_SIZE_MIN at least: drivers compute with them, and not all do it well
- *	with small ones. CAN's has no use for more, and gets no more.
+ *	VLB_DRIVER_QUEUE_SIZE_MIN at least, since some drivers do not work with smaller ones.
+ *	CAN's driver gets 64 whatever is given.
  * @config_len: bytes at @config, 0 to VLB_CONFIG_MAX
  * @timeout_ms: bound of every wait for user space: config writes that the driver reads
- *	back, and unbinding the driver; 0 takes the default of 30 s, which is also the most
- *	without CAP_SYS_ADMIN
+ *	back, and unbinding the driver; up to 3600000. 0 takes the default of 30000, which
+ *	is also the most without CAP_SYS_ADMIN
  * @config: address of the initial config space
  * @pool_len: bytes, a multiple of the page size, that each session's pool will have; 0
  *	takes the type's default. It bounds the size of a request, so the limits in the
@@ -187,6 +186,9 @@ struct vlb_create {
  * VLB_EVENT_REGISTERED and VLB_EVENT_REMOVED tell the end. Removing while the back-end
  * still serves lets the driver finish what is in flight; after the device's timeout_ms
  * requests are failed instead.
+ *
+ * EBADFD: VLB_IOC_REGISTER was done before. ENODEV: the device is being removed already
+ * (VLB_IOC_REMOVE).
  */
 struct vlb_simple {
 	__u32 size;
@@ -199,8 +201,9 @@ struct vlb_simple {
  * @epoch: of the VLB_EVENT_DRIVER_OK that this answers
  * @pool: page-aligned address of the pool in the caller, a shared mapping of a sealed
  *	memfd; pages of a file system are refused (EINVAL, or EFAULT). The pages are pinned,
- *	charged to the caller's RLIMIT_MEMLOCK, until the session ends. It must be zero-filled and must not have been used by an earlier
- *	session, whose back-end may still write to it.
+ *	charged to the caller's RLIMIT_MEMLOCK, until the session ends. It must be
+ *	zero-filled and must not have been used by an earlier session, whose back-end may
+ *	still write to it.
  * @pool_len: bytes; out_pool_len of VLB_IOC_CREATE
  * @queues: address of @nqueues structures
  * @nqueues: as in VLB_IOC_CREATE
@@ -208,8 +211,9 @@ struct vlb_simple {
  *	the back-end reads are relative to it
  *
  * A session replaces an earlier one that was not started. EBUSY: a session is started;
- * stop it first. ESTALE: the driver has reset the device since.
- * ENOMEM: RLIMIT_MEMLOCK or memory.
+ * stop it first. ESTALE: the driver has reset the device since. ENODEV: the device is removed.
+ * EBADF: @kick or @call of a queue is no descriptor; EINVAL: or no eventfd.
+ * EMFILE: RLIMIT_NOFILE leaves no room for the descriptors. ENOMEM: RLIMIT_MEMLOCK or memory.
  */
 struct vlb_session {
 	__u32 size;
@@ -310,7 +314,7 @@ struct vlb_config {
  * @out_epoch: number of resets by the driver so far
  * @out_driver_features: what the driver accepted; 0 before it did, which is early in its probe
  * @out_driver_status: virtio status byte (virtio 1.3, section 2.1)
- * @out_virtio: name on the virtio bus, "virtio3"; empty before VLB_IOC_REGISTER
+ * @out_virtio: name on the virtio bus, "virtio3"; empty until VLB_EVENT_REGISTERED
  */
 struct vlb_status {
 	__u32 size;
@@ -349,8 +353,10 @@ struct vlb_detach {
 #define VLB_DETACH_FORCE	(1u << 0)	/* fail requests at once instead of finishing them */
 
 /*
- * read() gives one event and needs room for a whole one; poll() says EPOLLIN when there is
- * one. O_NONBLOCK: EAGAIN. A newer kernel may give a larger event: @size tells.
+ * read() gives one event and needs room for a whole one (else EINVAL); poll() says EPOLLIN when
+ * there is one. O_NONBLOCK: EAGAIN. A newer kernel may give a larger event: @size tells. On a file
+ * without a device read() is EBADFD, and poll() says EPOLLERR. After VLB_EVENT_REMOVED, read() gives 0
+ * and poll() says EPOLLHUP.
  *
  * Events are states, not a log: two resets that nobody read in between are one event.
  * VLB_EVENT_RESET comes before the VLB_EVENT_DRIVER_OK that follows it.

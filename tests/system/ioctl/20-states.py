@@ -78,6 +78,7 @@ d.file.event_until(vlb.BROKEN)
 # Removed.
 d.file.call(vlb.REMOVE, vlb.simple())
 d.file.event_until(vlb.REMOVED)
+assert os.read(d.file.fd, 4096) == b"", "an event after the last one"
 expect("ENODEV", d.file.call, vlb.REMOVE, vlb.simple())
 expect("ENODEV", d.session)
 # The driver's end was a reset, so that the epoch is an old one too.
