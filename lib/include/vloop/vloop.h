@@ -139,7 +139,8 @@ struct vloop_dev_desc {
  *	flight, and return 0; or return an error, which closes the connection
  *
  * All are called in the control thread, except queue_run. Those that the device does not need
- * are NULL. None of them may call vloop_dev_process(), vloop_run() or vloop_dev_unref().
+ * are NULL, but not that which serves queues: queue_kick, queue_run, or for VLOOP_DISPATCH_CALLER both
+ * queue_start and queue_stop. None of them may call vloop_dev_process(), vloop_run() or vloop_dev_unref().
  */
 struct vloop_dev_ops {
 	size_t size;
@@ -234,8 +235,8 @@ int vloop_dev_fd(const struct vloop_dev *dev);
  * vloop_dev_process() - do what is to be done now, without waiting for more
  *
  * Takes connections and messages, notices broken queues, calls the functions of the device. It
- * waits for a message of which only a part has arrived, for one second at most, and for the device's
- * own queue_stop().
+ * waits for a message of which only a part has arrived, and for a front-end that does not read its
+ * answers, for a second each at most, and for the device's own queue_stop().
  *
  * Return: 0; -ENOTCONN when the front-end is gone and no other one can come (VLOOP_DEV_ONCE, or a
  * connected socket given to vloop_dev_take_fd()); -EBUSY when queue_stop() left requests that were
@@ -538,7 +539,7 @@ struct vloop_args {
  * @user: handed to program->option
  *
  * Return: 0 (go on); 1 (what was asked for has been printed: exit with success);
- * -EINVAL and others (said on stderr: exit with failure).
+ * -EINVAL and others (exit with failure; what is wrong with the command line has been said on stderr).
  */
 int vloop_program_parse(const struct vloop_program *program, int argc, char **argv,
 			struct vloop_args *ret_args, void *user);
