@@ -73,7 +73,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..23
+echo 1..25
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -112,18 +112,42 @@ mirror() {
 	VLOOP_MIRROR='' bash -c '. "$0/lib/common.sh"; . "$0/lib/apt.sh"; debian_mirror "$1"' \
 		"$here" "$work/apt" 2>"$work/err"
 }
-mirror >"$work/out"
-[[ $(<"$work/out") == http://one.example/debian ]] &&
+# is_mirror EXPECTED
+is_mirror() {
+	mirror >"$work/out" && [[ $(<"$work/out") == "$1" ]]
+}
+is_mirror 'http://one.example/debian|' &&
 	echo 'deb [arch=amd64 trusted=no] https://line.example/debian trixie main' >"$work/apt/sources.list" &&
-	mirror >"$work/out" && [[ $(<"$work/out") == https://line.example/debian ]]
+	is_mirror 'https://line.example/debian|trusted=no'
 result "the mirror is found in apt's configuration"
+
+# Others use the names of Debian's suites too, with keys of their own.
+echo 'deb [arch=amd64 signed-by=/etc/apt/keyrings/docker.asc] https://vendor.example/debian trixie stable' \
+	>"$work/apt/sources.list"
+is_mirror 'http://one.example/debian|'
+result "another vendor's archive is not taken for it"
+cat >"$work/apt/sources.list.d/c.sources" <<'EOF'
+Types: deb
+URIs: http://signed.example/debian
+Suites: trixie
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+Check-Valid-Until: no
+
+Types: deb
+URIs: http://off.example/debian
+Suites: trixie
+Signed-By: /usr/share/keyrings/debian-archive-keyring.gpg
+Enabled: false
+EOF
+is_mirror 'http://signed.example/debian|signed-by=/usr/share/keyrings/debian-archive-keyring.gpg check-valid-until=no'
+result "what has Debian's key is"
 
 # shellcheck disable=SC2016
 security() {
 	VLOOP_MIRROR=$1 bash -c '. "$0/lib/common.sh"; . "$0/lib/apt.sh"; security_mirror "$1"' \
 		"$here" "$work/apt"
 }
-[[ $(security "") == http://security.example/debian-security && -z $(security http://m.example) ]]
+[[ $(security "") == 'http://security.example/debian-security|' && -z $(security http://m.example) ]]
 result "and so is that of security updates"
 
 "$here/vm" build-module "$kernel" "$work/vmbreak" >"$work/out" 2>"$work/err"

@@ -5,21 +5,36 @@
 # Nothing here touches the machine's own apt state: each suite has a private
 # one in the cache.
 
-# Prints "URI suite..." for each binary source in an apt directory.
+# Of a source's options, those that decide whether it can be used: how it is signed.
+readonly KEPT_OPTIONS='signed-by|trusted|check-valid-until'
+
+# Prints "URI|OPTION=VALUE...|SUITE..." for each binary source in an apt directory.
 configured_sources() {
 	local dir=$1
 
+	# shellcheck disable=SC2016
 	find "$dir/sources.list" "$dir/sources.list.d" -maxdepth 1 -type f \
 		-name '*.list' -print0 2>/dev/null |
-		xargs -0r sed -nE 's/^[[:space:]]*deb[[:space:]]+(\[[^]]*\][[:space:]]*)?([^[:space:]]+)[[:space:]]+([^[:space:]]+).*/\2 \3/p'
+		xargs -0r awk -v kept="^($KEPT_OPTIONS)=" '
+			$1 == "deb" {
+				options = ""
+				if (match($0, /\[[^]]*\]/)) {
+					n = split(substr($0, RSTART + 1, RLENGTH - 2), option, " ")
+					for (i = 1; i <= n; i++)
+						if (tolower(option[i]) ~ kept)
+							options = options (options ? " " : "") option[i]
+					$0 = substr($0, 1, RSTART - 1) substr($0, RSTART + RLENGTH)
+				}
+				print $2 "|" options "|" $3
+			}'
 	# shellcheck disable=SC2016
 	find "$dir/sources.list.d" -maxdepth 1 -type f -name '*.sources' -print0 2>/dev/null |
-		xargs -0r awk '
+		xargs -0r awk -v kept="^($KEPT_OPTIONS)$" '
 			function flush() {
-				if (types ~ /(^| )deb( |$)/ && enabled != "no")
+				if (types ~ /(^| )deb( |$)/ && enabled !~ /^(no|false|without|off|disable|0)$/)
 					for (i = 1; i <= split(uris, uri, " "); i++)
-						print uri[i], suites
-				types = uris = suites = enabled = field = ""
+						print uri[i] "|" options "|" suites
+				types = uris = suites = enabled = field = options = ""
 			}
 			FNR == 1 { flush() }
 			/^#/ { next }
@@ -27,6 +42,8 @@ configured_sources() {
 			/^[^[:space:]]/ {
 				field = tolower(substr($0, 1, index($0, ":") - 1))
 				$0 = substr($0, index($0, ":") + 1)
+				if (field ~ kept)
+					options = options (options ? " " : "") field "="
 			}
 			{
 				gsub(/^[[:space:]]+|[[:space:]]+$/, "")
@@ -34,40 +51,52 @@ configured_sources() {
 				if (field == "uris") uris = uris " " $0
 				if (field == "suites") suites = suites " " $0
 				if (field == "enabled") enabled = tolower($0)
+				# Of a key that is written out, the first line tells it.
+				if (field ~ kept && options ~ /=$/) { gsub(/ /, "-"); options = options $0 }
 			}
 			END { flush() }'
 }
 
-# The archive that has Debian itself, in an apt directory: the first source with a plain release
-# name. Security and update suites, and other vendors' archives, have others.
+# How likely a source with a Debian release's name and such options is Debian's, 0 the most:
+# other vendors use the names too, with keys of their own.
+source_rank() {
+	case " $1" in
+	*" signed-by="*/debian-archive*) echo 0 ;;
+	*" signed-by="*) echo 2 ;;
+	*) echo 1 ;;
+	esac
+}
+
+# The archive that has Debian itself, in an apt directory: "URI|OPTION=VALUE...". Security and
+# update suites have other names.
 debian_mirror() {
-	local uri suites suite
+	local uri options suites suite rank
 
 	if [[ ${VLOOP_MIRROR:-} ]]; then
-		printf '%s\n' "$VLOOP_MIRROR"
+		printf '%s|\n' "$VLOOP_MIRROR"
 		return
 	fi
-	while read -r uri suites; do
+	while IFS='|' read -r uri options suites; do
 		for suite in $suites; do
 			case $suite in
 			bookworm | trixie | forky | sid | oldstable | stable | testing | unstable)
-				printf '%s\n' "$uri"
-				return
+				rank=$(source_rank "$options")
+				printf '%s %s|%s\n' "$rank" "$uri" "$options"
 				;;
 			esac
 		done
-	done < <(configured_sources "$1")
-	die "no Debian mirror in apt's configuration; name one with VLOOP_MIRROR=URI"
+	done < <(configured_sources "$1") | LC_ALL=C sort -s -n -k 1,1 | sed -n '1s/^[0-9] //p' | grep . ||
+		die "no Debian mirror in apt's configuration; name one with VLOOP_MIRROR=URI"
 }
 
-# Where released suites get their security updates from, or nothing. A mirror that is named by hand
-# says nothing about them.
+# Where released suites get their security updates from, likewise, or nothing. A mirror that is
+# named by hand says nothing about them.
 security_mirror() {
-	local uri suites
+	local uri options suites
 
-	[[ ${VLOOP_MIRROR:-} ]] || while read -r uri suites; do
+	[[ ${VLOOP_MIRROR:-} ]] || while IFS='|' read -r uri options suites; do
 		[[ $suites == *-security* ]] || continue
-		printf '%s\n' "$uri"
+		printf '%s|%s\n' "$uri" "$options"
 		return
 	done < <(configured_sources "$1")
 }
@@ -77,32 +106,44 @@ apt_in() {
 	local dir=$CACHE/apt/$1 program=$2
 
 	shift 2
-	"$program" -q \
+	"$program" -q -c "$VM_DIR/lib/apt.conf" \
 		-o Dir::Etc::SourceList="$dir/sources.list" -o Dir::Etc::SourceParts=- \
 		-o Dir::Etc::Preferences=/dev/null -o Dir::Etc::PreferencesParts=/dev/null \
 		-o Dir::State="$dir" -o Dir::State::Lists="$dir/lists" \
 		-o Dir::State::Status="$dir/status" -o Dir::Cache="$dir/cache" \
 		-o APT::Architecture=amd64 -o APT::Architectures::=amd64 \
 		-o APT::Sandbox::User="$(id -un)" -o APT::Get::List-Cleanup=no \
-		-o APT::Update::Post-Invoke-Success::= \
 		"$@"
+}
+
+# source_line MIRROR SUITE: MIRROR is as debian_mirror() prints it.
+source_line() {
+	local uri=${1%%|*} option options="" keyring=""
+
+	for option in ${1#*|}; do
+		case $option in
+		signed-by=*) keyring=${option#*=} ;;
+		*) options+=" $option" ;;
+		esac
+	done
+	[[ $keyring == /* ]] || keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+	[[ -r $keyring ]] || keyring=${keyring%.gpg}.pgp
+	[[ -r $keyring ]] || die "missing on this machine: package debian-archive-keyring"
+	printf 'deb [arch=amd64 signed-by=%s%s] %s %s main\n' "$keyring" "$options" "$uri" "$2"
 }
 
 # The suite as a machine of a user has it: with security updates, once it is released.
 source_lines() {
-	local keyring=/usr/share/keyrings/debian-archive-keyring.gpg mirror security
+	local mirror security
 
-	[[ -r $keyring ]] || keyring=${keyring%.gpg}.pgp
-	[[ -r $keyring ]] || die "missing on this machine: package debian-archive-keyring"
 	mirror=$(debian_mirror /etc/apt) || exit
-	printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$keyring" "$mirror" "$1"
+	source_line "$mirror" "$1"
 	case $1 in
 	bookworm | trixie) ;;
 	*) return ;;
 	esac
 	security=$(security_mirror /etc/apt)
-	[[ -z $security ]] ||
-		printf 'deb [arch=amd64 signed-by=%s] %s %s-security main\n' "$keyring" "$security" "$1"
+	[[ -z $security ]] || source_line "$security" "$1-security"
 }
 
 # Fetches the suite's package lists, once per run.
@@ -115,7 +156,8 @@ refresh_suite() {
 	: >"$dir/status"
 	source_lines "$suite" >"$dir/sources.list"
 	say "reading the package lists of $suite"
-	apt_in "$suite" apt-get update >"$dir/update.log" 2>&1 ||
+	# Without the option it is content with what it had, or with nothing.
+	apt_in "$suite" apt-get update --error-on=any >"$dir/update.log" 2>&1 ||
 		{ tail -n 5 "$dir/update.log" >&2; die "apt cannot read $suite from the mirror"; }
 	refreshed_suites[$suite]=1
 }

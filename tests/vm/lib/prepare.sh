@@ -62,7 +62,7 @@ root_key() {
 
 # Writes a Debian tree as a tar file: bootstrap NAME SUITE TARFILE LOGFILE.
 bootstrap() {
-	local name=$1 suite=$2 tar=$3 log=$4 options=$4.apt filter sources
+	local name=$1 suite=$2 tar=$3 log=$4 option filter sources options=()
 
 	need_programs mmdebstrap apt-get
 	if ((EUID != 0)); then
@@ -71,12 +71,16 @@ bootstrap() {
 			die "$(id -un) has no range in /etc/subuid; as root: usermod --add-subuids 100000-165535 --add-subgids 100000-165535 $(id -un)"
 	fi
 	sources=$(source_lines "$suite") || exit
-	apt_transport_options >"$options"
+	# Not as a file: without root, mmdebstrap reads it as a user who cannot enter the home directory.
+	while IFS= read -r option; do
+		options+=(--aptopt="$option")
+	done < <(apt_transport_options)
 	filter=(--dpkgopt='path-exclude=/usr/share/doc/*'
 		--dpkgopt='path-exclude=/usr/share/locale/*'
 		--dpkgopt='path-exclude=/usr/share/man/*')
-	mmdebstrap --variant=essential --format=tar --architectures=amd64 \
-		--aptopt="$options" "${filter[@]}" \
+	# Half a gigabyte, and /tmp may be memory; whom it runs as without root cannot write to the cache.
+	TMPDIR=${TMPDIR:-/var/tmp} mmdebstrap --variant=essential --format=tar --architectures=amd64 \
+		"${options[@]}" "${filter[@]}" \
 		--include="$(root_packages "$name" | sort -u | paste -sd,)" \
 		"$suite" "$tar" - <<<"$sources" >"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "mmdebstrap failed; the whole log: $log"; }
