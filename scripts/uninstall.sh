@@ -26,9 +26,20 @@ remove_module() {
 	rmdir "/var/lib/dkms/$DKMS_NAME" 2>/dev/null || true
 }
 
+# Of what is enabled a link would stay that leads nowhere.
+disable_services() {
+	local unit
+
+	[[ -d /run/systemd/system ]] || return 0
+	for unit in /etc/systemd/system/*.wants/vloop{,-run}@*.service; do
+		[[ ! -L $unit ]] || systemctl disable "${unit##*/}" || true
+	done
+}
+
 if live; then
 	need_root "make uninstall"
 	[[ ${KEEP_MODULE:-} == installed ]] || remove_module "$(manifest version)"
+	[[ ${KEEP_MODULE:-} ]] || disable_services
 fi
 manifest file | while read -r path; do
 	rm -f -- "$ROOT$path"
