@@ -43,11 +43,13 @@ build: ## user space only, into build/
 	@scripts/packages build
 	@scripts/build.sh
 
+install uninstall: export PREFIX := $(PREFIX)
+install uninstall: export DESTDIR := $(DESTDIR)
 install: ## module (DKMS), tools, library, man pages, udev rule, systemd unit: on this machine
-	@PREFIX='$(PREFIX)' DESTDIR='$(DESTDIR)' scripts/install.sh
+	@scripts/install.sh
 
 uninstall: ## take away what install put there
-	@DESTDIR='$(DESTDIR)' scripts/uninstall.sh
+	@scripts/uninstall.sh
 
 shell: ## a root shell in the virtual machine, with the module and the tools
 	@scripts/packages build vm
