@@ -11,6 +11,11 @@ dir=$REPO/${1:-build}
 [[ $# -eq 0 ]] || shift
 
 build() {
+	local lock
+
+	# Ninja has none: of two at a time, both would write the same files.
+	exec {lock}>"$RESULTS/build.lock"
+	flock "$lock"
 	[[ -f $dir/build.ninja ]] || meson setup "$dir" "$REPO" "$@"
 	meson compile -C "$dir"
 }

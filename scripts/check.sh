@@ -33,6 +33,8 @@ show_failures() {
 run_part() {
 	local long=""
 
+	# What a part may leave behind keeps nobody from the next run.
+	exec {LOCK}>&-
 	[[ $MODE == quick ]] || long=--long
 	case $1 in
 	unit) "$REPO/scripts/unit-tests.sh" ;;
@@ -148,6 +150,9 @@ run_parts() {
 	done
 }
 
+mkdir -p "$RESULTS"
+exec {LOCK}>"$RESULTS/lock"
+flock -n "$LOCK" || die "tests are running in this tree already; they would write to the same files"
 rm -rf "$OUT"
 mkdir -p "$OUT"
 say "Logs are in results/check; a part with nothing to say is silent."

@@ -70,12 +70,28 @@ watch_jobs() {
 
 # Ends the jobs that run now, with all their children, when this script is ended.
 JOB="" JOBS=()
+readonly JOB_END_S=20
 end_jobs() {
-	local job
+	local job tenths
+
+	# Somebody who asks twice would keep it from being done.
+	trap '' INT TERM HUP
+	signal_jobs TERM || return 0
+	for ((tenths = 0; tenths < JOB_END_S * 10; tenths++)); do
+		signal_jobs 0 || return 0
+		sleep 0.1
+	done
+	signal_jobs KILL || true
+}
+
+# signal_jobs SIGNAL: fails when there is none left.
+signal_jobs() {
+	local job left=1
 
 	for job in "${JOBS[@]}"; do
-		kill -TERM -- "-$job" 2>/dev/null || true
+		! kill -s "$1" -- "-$job" 2>/dev/null || left=0
 	done
+	return "$left"
 }
 trap end_jobs EXIT
 trap 'exit 130' INT
