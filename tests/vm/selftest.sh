@@ -27,6 +27,12 @@ result() {
 	fi
 }
 
+# skip WHAT WHY
+skip() {
+	count=$((count + 1))
+	echo "ok $count - $1 # SKIP $2"
+}
+
 # Leaves output, errors and status in "out", "err" and "status".
 vm_run() {
 	"$here/vm" run --kernel "$kernel" "$@" >"$work/out" 2>"$work/err"
@@ -73,7 +79,7 @@ MODULE_DESCRIPTION("complains when told to");
 MODULE_LICENSE("Dual BSD/GPL");
 EOF
 
-echo 1..25
+echo 1..26
 
 # The mirror is the archive with Debian itself, whatever comes before it.
 mkdir -p "$work/apt/sources.list.d"
@@ -169,11 +175,15 @@ result "standard error"
 result "files in /results stay"
 grep -q 'Linux version' "$work/results/dmesg.txt"
 result "dmesg.txt is saved"
-grep -q kvm-clock "$work/results/dmesg.txt" ||
-	awk -v khz="$(python3 "$here/tsc_khz.py")" '
+khz=$(python3 "$here/tsc_khz.py")
+if grep -q kvm-clock "$work/results/dmesg.txt" || [[ ! $khz ]]; then
+	skip "the guest's clock runs as fast as ours" "it is KVM's, or the rate of the host's counter is not known"
+else
+	awk -v khz="$khz" '
 		/tsc: Detected/ { off = $(NF - 2) * 1000 - khz; ok = off * off < khz * khz / 10000 }
-		END { exit khz && !ok }' "$work/results/dmesg.txt"
-result "the guest's clock runs as fast as ours"
+		END { exit !ok }' "$work/results/dmesg.txt"
+	result "the guest's clock runs as fast as ours"
+fi
 
 vm_run -- sh -c 'touch /src/selftest-was-here'
 [[ $status != 0 && ! -e $here/../../selftest-was-here ]]
@@ -201,10 +211,9 @@ vm_run --accel tcg --append oops=panic --module-from "$work/vmbreak" -- modprobe
 result "a fault of the emulator has a status of its own"
 
 # Output takes a moment to get out: what is written right before the end may not.
-before=$SECONDS
 vm_run --timeout 300 -- sh -c 'echo about to die; sleep 1; echo c >/proc/sysrq-trigger'
 [[ $status == 98 && $(<"$work/out") == 'about to die' ]] &&
-	grep -q 'Kernel panic' "$work/err" && ((SECONDS - before < 120))
+	grep -q 'Kernel panic' "$work/err"
 result "a panic ends the run at once and is shown"
 
 vm_run --timeout 3 -- sh -c 'echo begin; exec sleep 12345'
@@ -284,6 +293,10 @@ not ok 2 - x between tests # the kernel complained, by a at the latest
 1 passed, 1 failed, 0 skipped
 EOF
 result "a kernel that complains between tests"
+
+"$here/vm" run --kernel 7.999 -- true >"$work/out" 2>"$work/err"
+[[ $? == 96 ]] && grep -q 'the archive has moved on' "$work/err"
+result "a kernel that the archive does not have"
 
 "$here/vm" run --no-such-option >"$work/out" 2>"$work/err"
 [[ $? == 2 ]]

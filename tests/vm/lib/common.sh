@@ -8,6 +8,7 @@
 
 # Exit codes of our own. They follow timeout(1) and env(1) where those have one.
 readonly EXIT_USAGE=2
+readonly EXIT_GONE=96      # the archive does not have such a kernel any more
 readonly EXIT_EMULATOR=97  # the guest stopped by a fault of the emulator, see run_command()
 readonly EXIT_DIED=98      # the guest stopped without telling an exit status
 readonly EXIT_SPLAT=99     # the command may have passed, the kernel complained
@@ -30,6 +31,12 @@ die() {
 	exit "$EXIT_RUNNER"
 }
 
+# No fault of this tree: runners skip what it was for.
+gone() {
+	say "$*: the archive has moved on"
+	exit "$EXIT_GONE"
+}
+
 usage_error() {
 	say "$* (see vm --help)"
 	exit "$EXIT_USAGE"
@@ -40,7 +47,7 @@ if [[ ! ${VLOOP_CACHE:-${XDG_CACHE_HOME:-${HOME:-}}} ]]; then
 	HOME=$(getent passwd "$(id -u)" | cut -d: -f6) || true
 	[[ $HOME ]] || die "there is no home directory for the cache; name a directory with VLOOP_CACHE"
 fi
-CACHE=${VLOOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-loopback}
+CACHE=$(realpath -m -- "${VLOOP_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/virtio-loopback}")
 readonly CACHE
 
 # The names in a package list, comments removed.
@@ -80,24 +87,35 @@ with_lock() {
 
 	shift
 	mkdir -p "$CACHE" || die "cannot create the cache directory $CACHE"
-	exec {fd}>>"$CACHE/$name.lock"
-	if ! flock -n "$fd"; then
-		say "waiting for another run that holds $CACHE/$name.lock"
-		flock "$fd"
-	fi
+	while :; do
+		exec {fd}>>"$CACHE/$name.lock"
+		if ! flock -n "$fd"; then
+			say "waiting for another run that holds $CACHE/$name.lock"
+			flock "$fd"
+		fi
+		# Or "vm clean" has removed it meanwhile, and somebody else may have another.
+		[[ ! $CACHE/$name.lock -ef /proc/self/fd/$fd ]] || break
+		exec {fd}>&-
+	done
 	# Not followed by "|| ...": that would switch off "set -e" in there.
 	"$@"
 	exec {fd}>&-
 }
 
-# A fresh directory for work in progress, on the same file system as its final
-# place. Left-overs of interrupted runs go first: the caller holds the lock.
+# A fresh directory for work in progress, in WORK_DIR: on the same file system as its final place, and
+# gone when a signal ends this script. The caller holds the lock.
+WORK_DIR=""
 new_work_dir() {
-	local dir=$CACHE/tmp/$1
+	WORK_DIR=$CACHE/tmp/$1
+	remove_tree "$WORK_DIR"
+	mkdir -p "$WORK_DIR"
+}
 
-	remove_tree "$dir"
-	mkdir -p "$dir"
-	printf '%s\n' "$dir"
+end_by_signal() {
+	# Somebody who asks twice would keep it from being done.
+	trap '' INT TERM HUP
+	[[ ! $WORK_DIR ]] || remove_tree "$WORK_DIR"
+	exit "$1"
 }
 
 remove_tree() {

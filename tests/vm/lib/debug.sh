@@ -60,19 +60,19 @@ debug_kernel_ready() {
 
 # Takes some ten minutes of two CPUs.
 build_debug_kernel() {
-	local kernel=$1 suite tree source key work log started=$SECONDS
+	local kernel=$1 tree source key work log started=$SECONDS
 
 	! debug_kernel_ready "$kernel" || return 0
 	need_programs apt-get dpkg-deb depmod mksquashfs cpio xz
 	toolchain_ready debug || with_lock prepare build_toolchain debug
 	tree=$(toolchain_dir "$kernel")/tree
-	suite=$(debug_suite)
 	key=$(debug_kernel_key "$kernel")
-	work=$(new_work_dir "kernel-$kernel")
+	new_work_dir "kernel-$kernel"
+	work=$WORK_DIR
 	source=/build/linux-$kernel log=$CACHE/debug-$kernel.log
 
-	say "fetching linux-source-$DEBUG_RELEASE from $suite"
-	(cd "$work" && download_packages "$suite" "linux-source-$DEBUG_RELEASE")
+	# What asks apt has that lock.
+	with_lock prepare fetch_debug_source "$work"
 	dpkg-deb -f "$work"/linux-source-*.deb Version >"$work/package-version"
 	remove_tree "$tree$source"
 	unpack_source "$work" "$tree$source"
@@ -85,7 +85,6 @@ build_debug_kernel() {
 	take_debug_kernel "$kernel" "$tree" "$source" "$work" >>"$log" 2>&1 ||
 		{ tail -n 20 "$log" >&2; die "the debug kernel '$kernel' cannot be installed"; }
 	build_initrd "$(<"$work/release")" "$work"
-	printf '%s\n' "$suite" >"$work/suite"
 
 	prune_source "$tree$source"
 	publish "$tree$source" "$tree$(debug_source "$kernel")" "$key"
@@ -105,7 +104,17 @@ debug_suite() {
 			return
 		fi
 	done
-	die "no linux-source-$DEBUG_RELEASE in $(suites_of_kernel "$DEBUG_RELEASE"): the archive has moved on, see DEBUG_RELEASE in lib/debug.sh"
+	gone "no linux-source-$DEBUG_RELEASE in $(suites_of_kernel "$DEBUG_RELEASE")"
+}
+
+# Into the directory WORK, with the suite that it is from.
+fetch_debug_source() {
+	local work=$1 suite
+
+	suite=$(debug_suite)
+	printf '%s\n' "$suite" >"$work/suite"
+	say "fetching linux-source-$DEBUG_RELEASE from $suite"
+	(cd "$work" && download_packages "$suite" "linux-source-$DEBUG_RELEASE")
 }
 
 # unpack_source WORK DIR: the package in WORK, removed afterwards.

@@ -99,7 +99,8 @@ build_module_locked() {
 		CONFIG_DEBUG_INFO_BTF_MODULES= "${extra[@]}" "${arguments[@]}" modules >&2 ||
 		die "the module does not build for $release"
 
-	work=$(new_work_dir "build-$kernel")
+	new_work_dir "build-$kernel"
+	work=$WORK_DIR
 	find "$copy" -name '*.ko' -exec cp {} "$work/" \;
 	compgen -G "$work/*.ko" >/dev/null || die "no .ko came out of $source"
 	index_modules "$kernel" "$release" "$work"

@@ -100,7 +100,8 @@ build_root() {
 
 	! root_ready "$name" || return 0
 	need_programs sqfstar
-	work=$(new_work_dir "root-$name")
+	new_work_dir "root-$name"
+	work=$WORK_DIR
 	say "building the $name user land (Debian $USERLAND_SUITE)"
 	bootstrap "$name" "$USERLAND_SUITE" "$work/root.tar" "$work/log"
 	tar -xOf "$work/root.tar" ./usr/bin/busybox >"$work/busybox"
@@ -150,9 +151,10 @@ build_kernel() {
 		[[ $image ]] && break
 	done
 	[[ $image ]] ||
-		die "no kernel $kernel for amd64 in $(suites_of_kernel "$kernel"): the archive has moved on, see suites_of_kernel() in lib/prepare.sh"
+		gone "no kernel $kernel for amd64 in $(suites_of_kernel "$kernel" | paste -sd' ')"
 	release=${image#linux-image-}
-	work=$(new_work_dir "kernel-$kernel")
+	new_work_dir "kernel-$kernel"
+	work=$WORK_DIR
 	say "fetching kernel $release from $suite"
 	fetch_kernel "$suite" "$release" "$work"
 	say "unpacking kernel $release"
@@ -290,7 +292,8 @@ build_toolchain() {
 	if [[ $name == debug ]]; then
 		suite=$(debug_suite) packages=debug what="debug kernels"
 	fi
-	work=$(new_work_dir "toolchain-$name")
+	new_work_dir "toolchain-$name"
+	work=$WORK_DIR
 	say "building the tree to compile $what in (Debian $suite)"
 	bootstrap "$packages" "$suite" "$work/root.tar" "$work/log"
 	mkdir "$work/tree"
@@ -338,7 +341,8 @@ build_qemu() {
 	refresh_suite "$suite"
 	packages=$(packages_with "$suite" qemu-system-x86 '^(lib|zlib1g$|seabios$|qemu-system-)') ||
 		die "apt cannot resolve qemu-system-x86 in $suite"
-	work=$(new_work_dir "qemu-$suite")
+	new_work_dir "qemu-$suite"
+	work=$WORK_DIR
 	say "fetching QEMU from $suite"
 	mkdir "$work/debs" "$work/tree"
 	# shellcheck disable=SC2086

@@ -172,8 +172,23 @@ qemu_command() {
 		-append "$kernel_args ${opt_append[*]}" "${opt_qemu[@]}")
 }
 
+# A copy, because another run may build the module anew meanwhile.
+take_module() {
+	touch "$1"
+	cp -al "$1" "$RUN/extra"
+}
+
+# Of runs that were killed. One that lives holds its lock, and so does its machine.
+remove_dead_runs() {
+	local dir
+
+	for dir in "$CACHE"/tmp/run.*; do
+		[[ ! -e $dir/lock ]] || ! flock -n "$dir/lock" true || rm -rf "$dir"
+	done
+}
+
 prepare_run() {
-	local built
+	local built lock
 
 	[[ $opt_kernel == uml || $opt_qemu_suite ]] || need_programs qemu-system-x86_64
 	need_programs cpio
@@ -187,21 +202,16 @@ prepare_run() {
 	[[ ! $opt_module ]] || build_module "$opt_kernel" "$opt_module" >/dev/null
 	built=$(module_dir "$opt_kernel" "$(realpath -m "${opt_module:-$REPO/kernel}")")
 	mkdir -p "$CACHE/tmp"
-	# Left by runs that were killed.
-	find "$CACHE/tmp" -maxdepth 1 -name 'run.*' -mtime +1 -exec rm -rf {} +
+	remove_dead_runs
 	RUN=$(mktemp -d "$CACHE/tmp/run.XXXXXX")
 	trap 'cleanup_run' EXIT
-	trap 'exit 130' INT
-	trap 'exit 143' TERM HUP
+	exec {lock}>"$RUN/lock"
+	flock "$lock"
 	mkdir "$RUN/ctl"
 	mkfifo "$RUN/monitor.in" "$RUN/monitor.out"
-	# A copy, because another run may build the module anew meanwhile.
 	# The install user land starts without it, unless it is asked for.
 	[[ $opt_root != install || $opt_module ]] || built=""
-	if [[ -d $built ]]; then
-		touch "$built"
-		cp -al "$built" "$RUN/extra"
-	fi
+	[[ ! -d $built ]] || with_lock "build-$opt_kernel" take_module "$built"
 	if [[ $opt_out ]]; then
 		mkdir -p "$opt_out" || die "cannot create $opt_out"
 		opt_out=$(realpath "$opt_out")
@@ -216,6 +226,7 @@ prepare_run() {
 cleanup_run() {
 	local pid
 
+	trap '' INT TERM HUP
 	for pid in "${MACHINE_PID:-}" "${TAIL_PIDS[@]}"; do
 		[[ ! $pid ]] || kill -9 "$pid" 2>/dev/null || true
 	done
@@ -263,21 +274,24 @@ wait_for_guest() {
 	done
 }
 
-# dmesg as the guest left it, else what came over the serial line.
+# dmesg as the guest left it, else what came over the serial line. It is looked through where it was
+# written: what cannot be saved must not pass for a kernel without complaints.
 save_logs() {
-	if [[ -s $RUN/ctl/dmesg ]]; then
-		cp "$RUN/ctl/dmesg" "$opt_out/dmesg.txt"
-	else
-		tr -d '\r' <"$RUN/console" >"$opt_out/dmesg.txt"
-	fi
-	tr -d '\r' <"$RUN/console" >"$opt_out/console.txt"
-	[[ ! -s $RUN/ctl/processes ]] || cp "$RUN/ctl/processes" "$opt_out/processes.txt"
+	take_logs "$RUN/logs" || die "cannot write the kernel's log to $RUN/logs"
+	cp "$RUN"/logs/* "$opt_out/" || die "cannot save the kernel's log in $opt_out"
+}
+
+take_logs() {
+	mkdir -p "$1" && tr -d '\r' <"$RUN/console" >"$1/console.txt" || return
+	cp "$1/console.txt" "$1/dmesg.txt" || return
+	[[ ! -s $RUN/ctl/dmesg ]] || cp "$RUN/ctl/dmesg" "$1/dmesg.txt" || return
+	[[ ! -s $RUN/ctl/processes ]] || cp "$RUN/ctl/processes" "$1/processes.txt"
 }
 
 # A kernel log without what is no complaint. User Mode Linux has some of its own while it boots,
 # about its console and its second CPU.
 filtered_log() {
-	if [[ $opt_kernel == uml ]]; then
+	if [[ $opt_kernel == uml ]] && grep -q 'vm: the boot is over' "$1"; then
 		sed '1,/vm: the boot is over/d' "$1"
 	else
 		cat "$1"
@@ -288,7 +302,7 @@ print_splat() {
 	local file
 
 	# The console too: it alone has what happened while powering off.
-	for file in "$opt_out/dmesg.txt" "$opt_out/console.txt"; do
+	for file in "$RUN/logs/dmesg.txt" "$RUN/logs/console.txt"; do
 		if filtered_log "$file" | grep -E "$SPLAT" >"$RUN/splat"; then
 			say "the kernel complained:"
 			filtered_log "$file" | grep -E -m 3 -B 3 -A 40 "$SPLAT" | head -n 120 >&2
