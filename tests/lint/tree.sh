@@ -31,7 +31,7 @@ mirrors() {
 
 forbid 'a path of one machine' '(^|[^[:alnum:].])/(work|home/[a-z][a-z0-9]*|Users)/[[:alnum:]]' .
 while read -r host; do
-	forbid "a host that only this machine knows" "${host//./\\.}" .
+	forbid "a host that only this machine knows" "https?://([^@/]*@)?${host//./\\.}([:/]|\$)" .
 done < <(mirrors)
 forbid 'do it, or open an issue' '\b(TODO|FIXME|XXX|HACK)\b' .
 forbid 'left over from a merge' '^(<<<<<<<|>>>>>>>) ' .
