@@ -38,14 +38,18 @@ static bool asks_for_help(int argc, char **argv)
 	return false;
 }
 
+static int print_help_of(const struct subcommand *sub)
+{
+	fputs(sub->help, stdout);
+	return out_finish(EXIT_OK);
+}
+
 static int run(const struct subcommand *sub, int argc, char **argv)
 {
 	char name[32];
 
-	if (asks_for_help(argc, argv)) {
-		fputs(sub->help, stdout);
-		return out_finish(EXIT_OK);
-	}
+	if (asks_for_help(argc, argv))
+		return print_help_of(sub);
 	/* getopt_long(3) begins its messages with it. */
 	snprintf(name, sizeof(name), "vloop %s", sub->name);
 	argv[1] = name;
@@ -54,6 +58,9 @@ static int run(const struct subcommand *sub, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+	const char *word;
+	bool help;
+
 	/* Inherited as ignored, it would take the exit status of every child. */
 	signal(SIGCHLD, SIG_DFL);
 	/* Nobody can be told. */
@@ -62,16 +69,21 @@ int main(int argc, char **argv)
 	msg_setup(false);
 	if (argc < 2)
 		return usage_error(NULL, "no subcommand given");
-	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
-		print_help();
-		return out_finish(EXIT_OK);
-	}
-	if (!strcmp(argv[1], "--version")) {
+	word = argv[1];
+	if (!strcmp(word, "--version") || !strcmp(word, "-V")) {
 		printf("vloop %s\n", VLOOP_VERSION);
 		return out_finish(EXIT_OK);
 	}
+	help = !strcmp(word, "--help") || !strcmp(word, "-h") || !strcmp(word, "help");
+	if (help && argc == 2) {
+		print_help();
+		return out_finish(EXIT_OK);
+	}
+	if (help)
+		word = argv[2];
 	for (size_t i = 0; i < NSUBCOMMANDS; i++)
-		if (!strcmp(argv[1], subcommands[i]->name))
-			return run(subcommands[i], argc, argv);
-	return usage_error(NULL, "no subcommand '%s'", argv[1]);
+		if (!strcmp(word, subcommands[i]->name))
+			return help ? print_help_of(subcommands[i])
+				    : run(subcommands[i], argc, argv);
+	return usage_error(NULL, "no subcommand '%s'", word);
 }

@@ -79,9 +79,11 @@ json_of_bytes() {
 	[ $result -eq 0 ] && printf '%s\n' "$json" | grep -q -F '"/run/�ber/über"'
 }
 
-echo 1..20
+echo 1..22
 check "help behind other words" same_help attach blk /no/socket --help
 check "help by its letter" same_help attach -h
+check "help about a subcommand" same_help help attach
+check "help about what there is not" fails 2 "no subcommand 'nonsense'" help nonsense
 check "no help behind --" fails 2 "no device type '--help'" attach -- --help /no/socket
 check "an option that there is not" fails 2 "^vloop list: unrecognized option '--nonsense'" list --nonsense
 check "output that cannot be written" full attach --help
@@ -100,7 +102,7 @@ check "the type first" fails 3 "^vloop: /nonexistent/s: there is no such socket"
 check "the type last" fails 3 "^vloop: /nonexistent/s: there is no such socket" probe /nonexistent/s blk
 check "half a second" fails 2 "whole seconds, 1 to 86400, not '0.5'" stats --interval 0.5
 if [ -e /sys/class/virtio-loopback ]; then
-	echo "ok 20 - no module # SKIP it is loaded"
+	echo "ok 22 - no module # SKIP it is loaded"
 else
 	check "no module" fails 5 "modprobe" show disk0
 fi
