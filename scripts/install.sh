@@ -28,7 +28,7 @@ else
 fi
 
 work=$(mktemp -d)
-trap 'end_jobs; rm -rf "$work"' EXIT
+trap 'end_jobs; give_back; rm -rf "$work"' EXIT
 stage=$work/stage
 mkdir "$stage"
 

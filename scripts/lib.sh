@@ -93,7 +93,17 @@ signal_jobs() {
 	done
 	return "$left"
 }
-trap end_jobs EXIT
+
+# What root has made in somebody else's tree, they could not even remove.
+give_back() {
+	local owner built=()
+
+	owner=$(stat -c %u:%g "$REPO")
+	[[ $EUID -eq 0 && $owner != 0:* ]] || return 0
+	built=("$RESULTS"* "$REPO"/build*)
+	chown -hR --from=0 -- "$owner" "${built[@]}" 2>/dev/null || true
+}
+trap 'end_jobs; give_back' EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
