@@ -64,9 +64,7 @@ static void announce(struct attach *attach, const char *virtio, const char *devi
 		return;
 	ret = sandbox_enter(&step);
 	if (ret)
-		msg_warn("this process cannot be confined, and goes on without: %s: %s; "
-			 "--no-sandbox "
-			 "if that is how it is to be",
+		msg_warn("this process cannot be confined, and goes on with all its rights: %s: %s",
 			 step, strerror(-ret));
 }
 
