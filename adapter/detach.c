@@ -3,11 +3,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
+#include <inttypes.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -17,6 +19,7 @@
 
 #define CLASS "/sys/class/virtio-loopback"
 #define OPEN_BOUND_MS 2000
+#define PROCESS_BOUND_MS 5000
 
 /*
  * An exclusive open tells users in other mount namespaces too. It can hang for as long as the
@@ -64,6 +67,32 @@ static bool in_use(const char *name, char *ret_user, size_t size)
 	return true;
 }
 
+/* A descriptor of the "vloop attach" that serves device @name, or -1. */
+static int serving_process(const char *name)
+{
+	const uint64_t pid = sysfs_number(0, CLASS "/%s/owner_pid", name);
+	char comm[SYSFS_TEXT];
+
+	/* In another namespace the number is somebody else's. */
+	if (sysfs_read(comm, sizeof(comm), "/proc/%" PRIu64 "/comm", pid) || strcmp(comm, "vloop"))
+		return -1;
+	return pidfd_open((pid_t)pid, 0);
+}
+
+/*
+ * It has the module's file open, and a name in the list of processes, for a moment after the device
+ * is gone: whoever removes the module next would be told that it is in use.
+ */
+static void await_process(int pidfd, int bound_ms)
+{
+	struct pollfd wait = {.fd = pidfd, .events = POLLIN};
+
+	if (pidfd < 0)
+		return;
+	poll(&wait, 1, bound_ms);
+	close(pidfd);
+}
+
 static enum vloop_exit explain(const char *name, int error, uint64_t timeout_s)
 {
 	switch (-error) {
@@ -98,15 +127,17 @@ struct order {
 static enum vloop_exit detach(struct kdev *kdev, const struct order *order, const char *name)
 {
 	char user[2 * SYSFS_TEXT];
-	int ret;
+	int ret, pidfd;
 
 	if (!order->force && in_use(name, user, sizeof(user))) {
 		msg_error("device '%s' is %s; release it first, or detach it with --force", name,
 			  user);
 		return EXIT_BUSY;
 	}
+	pidfd = order->timeout_s ? serving_process(name) : -1;
 	ret = kdev_detach(kdev, name, (uint32_t)order->timeout_s * 1000,
 			  order->force ? VLB_DETACH_FORCE : 0);
+	await_process(pidfd, ret ? 0 : PROCESS_BOUND_MS);
 	/* Nobody has named it: it may have gone by itself meanwhile. */
 	if (order->all && (ret == -ENOENT || ret == -ENODEV))
 		ret = 0;
