@@ -205,8 +205,10 @@ prepare_run() {
 	remove_dead_runs
 	RUN=$(mktemp -d "$CACHE/tmp/run.XXXXXX")
 	trap 'cleanup_run' EXIT
-	exec {lock}>"$RUN/lock"
+	# Held before it has the name that others look for.
+	exec {lock}>"$RUN/lock.new"
 	flock "$lock"
+	mv "$RUN/lock.new" "$RUN/lock"
 	mkdir "$RUN/ctl"
 	mkfifo "$RUN/monitor.in" "$RUN/monitor.out"
 	# The install user land starts without it, unless it is asked for.
