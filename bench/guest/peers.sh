@@ -71,7 +71,8 @@ vduse_block_device() {
 start_vduse_qsd() {
 	local peer=vduse-qsd-$1
 
-	modprobe -a vduse virtio_vdpa || return
+	# The driver too: nothing loads it for a device that appears.
+	modprobe -a vduse virtio_vdpa virtio_blk || return
 	serve "$peer" qemu-storage-daemon --blockdev "$(qsd_backing "$1")" \
 		--export "type=vduse-blk,id=e0,node-name=n0,name=$peer,num-queues=1,queue-size=256,writable=on"
 	wait_until 20 test -e "/sys/class/vduse/$peer" &&
