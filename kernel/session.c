@@ -209,7 +209,7 @@ static void unmap_fn(struct work_struct *work)
 	if (link->pool)
 		vunmap(link->pool);
 	if (link->npages)
-		unpin_user_pages_dirty_lock(link->pages, link->npages, true);
+		unpin_user_pages_dirty_lock(link->pages, link->npages, link->pool);
 	kvfree(link->pages);
 	kvfree(link);
 }
