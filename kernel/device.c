@@ -180,6 +180,13 @@ static void remove_fn(struct work_struct *work)
 {
 	struct vlb_device *vlb = container_of(work, struct vlb_device, remove_work);
 
+	/*
+	 * The driver's end may wait for requests, with the lock of its device, which the machine
+	 * takes of all on its way into sleep. The work is busy before this looks: either it sees
+	 * the one or who sleeps the other.
+	 */
+	smp_mb();
+	wait_event(awake_wait, !READ_ONCE(vlb_asleep));
 	/* First: the probe may wait for who sleeps for this very device. */
 	if (vlb->type->waited)
 		end_requests(vlb);
@@ -435,6 +442,8 @@ static const char *keeps_awake(struct vlb_device *vlb)
 
 	if (work_busy(&vlb->register_work))
 		return "its driver is looking at it";
+	if (work_busy(&vlb->remove_work))
+		return "its driver is letting it go";
 	mutex_lock(&vlb->lock);
 	answered = vlb->registered && !vlb->failing;
 	mutex_unlock(&vlb->lock);
@@ -454,6 +463,9 @@ int vlb_devices_sleep(void)
 	const char *why = NULL;
 
 	mutex_lock(&devices_lock);
+	WRITE_ONCE(vlb_asleep, true);
+	/* Before the look at remove_work; remove_fn() has the same the other way round. */
+	smp_mb();
 	list_for_each_entry(vlb, &devices, node) {
 		why = keeps_awake(vlb);
 		if (!why)
@@ -461,9 +473,13 @@ int vlb_devices_sleep(void)
 		dev_warn_ratelimited(&vlb->dev, "keeps the machine from sleeping: %s\n", why);
 		break;
 	}
-	WRITE_ONCE(vlb_asleep, !why);
+	if (why)
+		WRITE_ONCE(vlb_asleep, false);
 	mutex_unlock(&devices_lock);
-	return why ? -EBUSY : 0;
+	if (!why)
+		return 0;
+	wake_up_all(&awake_wait);
+	return -EBUSY;
 }
 
 /**

@@ -75,5 +75,24 @@ wait_until "$SLOW" test -e disk.ready
 refused 'its driver is looking at it'
 kill $!
 wait_no_device disk
+
+# Nor may one that lets a device go, and waits for what is still out.
+make_disk other.img 16M
+start_disk e other.img
+attach e blk
+kill -STOP "${SERVER[e]}"
+dd if=/dev/zero of="$(dev e)" bs=4k count=1 oflag=direct 2>dd.log &
+writer=$!
+waits() {
+	(($(<"$CLASS/e/in_flight") > 0))
+}
+wait_until "$SLOW" waits || fail "no request is out"
+vloop detach --timeout 0 e 2>detach.log || (($? == 10)) || fail "detach: $(cat detach.log)"
+wait_state e removing
+refused 'its driver is letting it go'
+kill -CONT "${SERVER[e]}"
+wait_no_device e
+ends "$writer" dd || true
+ends "${ADAPTER[e]}" "the adapter of e" || true
 go_to_sleep || fail "going to sleep again: $(cat sleep.log)"
 detach d
