@@ -369,6 +369,9 @@ int vlb_device_register(struct vlb_device *vlb)
 {
 	int err;
 
+	/* Nobody holds up others, who wait for devices_lock, with a device that is done with. */
+	if (READ_ONCE(vlb->state) != VLB_STATE_CREATED)
+		return -EBADFD;
 	do {
 		err = wait_event_freezable(awake_wait, !READ_ONCE(vlb_asleep));
 		if (err)
