@@ -588,17 +588,30 @@ static void arm_watch(struct vlb_queue *q, bool waited)
 	q->watch_pushed = q->pushed;
 	q->watch_waited = waited;
 	q->watch_sleeps = READ_ONCE(vlb_sleeps);
+	q->watch_asleep = READ_ONCE(vlb_asleep);
 	queue_delayed_work(vlb_wq, &q->watch, msecs_to_jiffies(q->vlb->timeout_ms));
 }
 
 /*
- * Where something came back the next period decides, even if nothing is out now: whoever offers requests
- * may find one more, of which the driver does not notify. Who is asleep is not silent.
+ * Who is asleep is not silent. But where a driver waits with a lock that others need, a whole
+ * period on the way into sleep is too long all the same: the machine may be waiting for that lock
+ * itself.
+ */
+static bool has_slept(const struct vlb_queue *q)
+{
+	if (q->watch_sleeps != READ_ONCE(vlb_sleeps))
+		return true;
+	return READ_ONCE(vlb_asleep) &&
+	       !(q->watch_asleep && (READ_ONCE(q->role)->flags & VLB_ROLE_WATCHDOG));
+}
+
+/*
+ * Where something came back the next period decides, even if nothing is out now: whoever offers
+ * requests may find one more, of which the driver does not notify.
  */
 static void watch_fn(struct work_struct *work)
 {
 	struct vlb_queue *q = container_of(work, struct vlb_queue, watch.work);
-	bool slept = READ_ONCE(vlb_asleep) || q->watch_sleeps != READ_ONCE(vlb_sleeps);
 	bool waits = false, moved = false, silent;
 
 	spin_lock_irq(&q->lock);
@@ -606,7 +619,7 @@ static void watch_fn(struct work_struct *work)
 		waits = le16_to_cpu((__force __le16)READ_ONCE(q->vring.avail->idx)) != q->used_idx;
 		moved = q->pushed != q->watch_pushed;
 	}
-	silent = waits && q->watch_waited && !moved && !slept;
+	silent = waits && q->watch_waited && !moved && !has_slept(q);
 	q->watching = false;
 	if (!silent && (waits || moved))
 		arm_watch(q, waits);

@@ -266,6 +266,7 @@ struct vlb_redo {
  * @watch_pushed: @pushed when it was armed
  * @watch_waited: a request was out then
  * @watch_sleeps: vlb_sleeps then
+ * @watch_asleep: vlb_asleep then
  * @kobj: the directory in sysfs
  */
 struct vlb_queue {
@@ -310,6 +311,7 @@ struct vlb_queue {
 	bool watching;
 	bool watch_waited;
 	unsigned int watch_sleeps;
+	bool watch_asleep;
 	u64 watch_pushed;
 	struct vlb_stats stats;
 	struct kobject *kobj;
