@@ -373,21 +373,24 @@ void vlb_queue_complete(struct vlb_queue *q)
 void vlb_queue_catch_up(struct vlb_device *vlb, unsigned int index)
 {
 	struct vlb_queue *q;
+	bool more = true;
 	unsigned int i;
 
 	if (index >= vlb->nqueues)
 		return;
 	q = &vlb->queues[index];
-	for (i = 0; !gate_enter(&q->complete); i++) {
-		if (i == CATCH_UP_RESTS)
-			return;
-		usleep_range(20, 100);
+	for (i = 0; i < CATCH_UP_RESTS && more; i++) {
+		if (i)
+			usleep_range(20, 100);
+		if (!gate_enter(&q->complete))
+			continue;
+		/* Where somebody waits for the gate, it may have ended before it began. */
+		more = q->ready && q->ring && vlb_complete(q, VLB_RUN_BUDGET) &&
+		       vlb_gate_wanted(&q->complete);
+		gate_unlock(&q->complete);
+		/* Calls the driver, and sees to who found the gate taken. */
+		vlb_queue_more(q);
 	}
-	if (q->ready && q->ring)
-		vlb_complete(q, VLB_RUN_BUDGET);
-	gate_unlock(&q->complete);
-	/* Calls the driver, and sees to who found the gate taken. */
-	vlb_queue_more(q);
 }
 
 /**
