@@ -4,6 +4,7 @@
  * trusts control messages, and believes in an order between queues.
  */
 #include <linux/bitops.h>
+#include <linux/nospec.h>
 #include <linux/string.h>
 #include <linux/virtio_console.h>
 
@@ -51,6 +52,7 @@ static unsigned int console_queue(u32 port)
 {
 	if (port >= CONSOLE_PORTS)
 		return VLB_QUEUES_MAX;
+	port = array_index_nospec(port, CONSOLE_PORTS);
 	return port ? 2 * port + 2 : 0;
 }
 
