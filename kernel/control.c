@@ -243,6 +243,7 @@ static int session_install(struct vlb_device *vlb, struct vlb_link *link)
 	if (!err) {
 		vlb_link_destroy(vlb->link);
 		vlb->link = link;
+		vlb->links++;
 	}
 	mutex_unlock(&vlb->lock);
 	return err;
@@ -253,6 +254,7 @@ static int session_make(struct vlb_device *vlb, struct vlb_session *s,
 {
 	DECLARE_BITMAP(present, VLB_QUEUES_MAX);
 	struct vlb_link *link;
+	u64 base;
 	int err;
 
 	mutex_lock(&vlb->lock);
@@ -263,6 +265,7 @@ static int session_make(struct vlb_device *vlb, struct vlb_session *s,
 	link = vlb_link_create(vlb, s, queues, present);
 	if (IS_ERR(link))
 		return PTR_ERR(link);
+	base = link->base;
 	err = new_fds_make(link, fds, queues, present);
 	if (!err && copy_to_user(u64_to_user_ptr(s->queues), queues,
 				 vlb->nqueues * sizeof(*queues)))
@@ -272,7 +275,7 @@ static int session_make(struct vlb_device *vlb, struct vlb_session *s,
 	if (err)
 		vlb_link_destroy(link);
 	else
-		s->out_base = VLB_POOL_BASE;
+		s->out_base = base;
 	return err;
 }
 

@@ -100,6 +100,7 @@ static int ring_init(struct vlb_link *link, unsigned int index, struct vlb_sessi
 
 	part_fit(&part, size, vlb->queue_size);
 	ring->pool = link->pool;
+	ring->base = link->base;
 	ring->desc = link->pool + off;
 	ring->avail = link->pool + off + part.avail;
 	ring->used = link->pool + off + part.used;
@@ -208,6 +209,10 @@ static void unmap_fn(struct work_struct *work)
 
 	if (link->pool)
 		vunmap(link->pool);
+	/*
+	 * Nobody wrote to pages that were not mapped. Those of a file system, which were refused
+	 * for that, have locks that a process may hold for as long as it likes.
+	 */
 	if (link->npages)
 		unpin_user_pages_dirty_lock(link->pages, link->npages, link->pool);
 	kvfree(link->pages);
@@ -241,6 +246,11 @@ struct vlb_link *vlb_link_create(struct vlb_device *vlb, const struct vlb_sessio
 	link->flags = args->flags;
 	link->epoch = args->epoch;
 	link->nqueues = vlb->nqueues;
+	/*
+	 * Another one each time: a back-end that finds the same addresses as in the session before
+	 * may keep the memory of that one (DPDK's vhost library does).
+	 */
+	link->base = VLB_POOL_BASE << (vlb->links & 1);
 
 	err = map_pool(link, args->pool);
 	if (err)

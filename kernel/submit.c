@@ -93,7 +93,7 @@ static void put_slot(struct vlb_queue *q, struct vlb_ring *ring, u16 id)
 
 static void put_desc(struct vring_desc *desc, u64 addr, u32 len, u16 flags, u16 next)
 {
-	desc->addr = (__force __virtio64)cpu_to_le64(VLB_POOL_BASE + addr);
+	desc->addr = (__force __virtio64)cpu_to_le64(addr);
 	desc->len = (__force __virtio32)cpu_to_le32(len);
 	desc->flags = (__force __virtio16)cpu_to_le16(flags);
 	desc->next = (__force __virtio16)cpu_to_le16(next);
@@ -116,11 +116,11 @@ static void put_descs(struct vlb_ring *ring, const struct vlb_plan *plan, u16 id
 			flags |= VRING_DESC_F_NEXT;
 			next = indirect ? at + 1 : ring->next[at];
 		}
-		put_desc(&table[at], seg->off, seg->len, flags, next);
+		put_desc(&table[at], ring->base + seg->off, seg->len, flags, next);
 		at = next;
 	}
 	if (indirect)
-		put_desc(&ring->desc[id], table_off, plan->nsegs * sizeof(*table),
+		put_desc(&ring->desc[id], ring->base + table_off, plan->nsegs * sizeof(*table),
 			 VRING_DESC_F_INDIRECT, 0);
 }
 

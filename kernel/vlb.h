@@ -146,7 +146,7 @@ struct vlb_kick {
 
 /**
  * struct vlb_ring - a queue's ring and memory towards one back-end
- * @pool: the session's pool
+ * @pool, @base: the session's pool, and what descriptors have for its first byte
  * @desc, @avail, @used: the split ring, in the pool
  * @num: entries
  * @indirect, @event_idx: ring features that the back-end offers
@@ -164,6 +164,7 @@ struct vlb_kick {
  */
 struct vlb_ring {
 	void *pool;
+	u64 base;
 	struct vring_desc *desc;
 	struct vring_avail *avail;
 	struct vring_used *used;
@@ -326,6 +327,7 @@ struct vlb_queue {
  * @pages, @npages: pinned
  * @mm, @charged: where, and how many pages are charged
  * @pool: mapped
+ * @base: what descriptors have for the pool's first byte
  * @nqueues: entries of @rings
  * @rings: by queue; num is 0 where the driver has no queue
  */
@@ -339,6 +341,7 @@ struct vlb_link {
 	struct mm_struct *mm;
 	unsigned long charged;
 	void *pool;
+	u64 base;
 	unsigned int nqueues;
 	struct vlb_ring rings[];
 };
@@ -383,6 +386,7 @@ struct vlb_config_write {
  * @register_error: 0 or -errno, when registering has ended
  * @virtio_name: of @vdev, which may be gone already
  * @link: the session that is prepared or started
+ * @links: number of sessions that were prepared
  * @started: @link is started
  * @session_id: number of starts; tells call files of earlier sessions
  * @epoch: resets by the driver
@@ -433,6 +437,7 @@ struct vlb_device {
 	int register_error;
 	char virtio_name[VLB_NAME_MAX];
 	struct vlb_link *link;
+	unsigned int links;
 	bool started;
 	u32 session_id;
 	u32 epoch;

@@ -132,6 +132,7 @@ void fake_attach(struct fake *f, u32 arena_pages, bool indirect)
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, ring->kick);
 	KUNIT_ASSERT_EQ(test, vlb_arena_init(&ring->arena, arena_pages), 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, free_ring, ring), 0);
+	ring->base = VLB_POOL_BASE;
 	ring->num = FAKE_NUM;
 	ring->nfree = FAKE_NUM;
 	ring->indirect = indirect;
@@ -297,7 +298,7 @@ struct vring_desc *fake_desc(struct fake *f, u16 id, unsigned int i)
 /* Where a descriptor of the pool points to; it lies in the pool. */
 void *fake_data(struct fake *f, const struct vring_desc *desc)
 {
-	u64 off = le64_to_cpu((__force __le64)desc->addr) - VLB_POOL_BASE;
+	u64 off = le64_to_cpu((__force __le64)desc->addr) - f->ring->base;
 	u64 end = f->ring->arena_off + (u64)f->ring->arena.npages * PAGE_SIZE;
 
 	KUNIT_ASSERT_LE(f->test, off, end);

@@ -8,7 +8,6 @@
 
 #include "ctl.h"
 
-#define POOL_BASE 0x100000000ULL /* doc/uapi.md: guest address of the pool */
 #define LONG_MS 60000 /* no step takes so long on a healthy machine */
 
 /* Set when the threads of an attack are to end. */

@@ -77,7 +77,7 @@ static bool answer(struct ctl_session *session, unsigned int queue, const void *
 		usleep(1000);
 	}
 	head = avail->ring[used->idx % q->out_num];
-	memcpy(session->pool + desc[head].addr - POOL_BASE, bytes, size);
+	memcpy(session->pool + desc[head].addr - session->base, bytes, size);
 	used->ring[used->idx % q->out_num].id = head;
 	used->ring[used->idx % q->out_num].len = len;
 	atomic_thread_fence(memory_order_seq_cst);

@@ -95,7 +95,7 @@ int ctl_session(int fd, uint32_t epoch, uint32_t nqueues, uint64_t pool_len, uin
 		.pool_len = pool_len,
 		.queues = (uintptr_t)s->queue,
 	};
-	int memfd = memfd_create("pool", MFD_CLOEXEC);
+	int r, memfd = memfd_create("pool", MFD_CLOEXEC);
 	void *pool;
 
 	if (memfd < 0)
@@ -120,7 +120,9 @@ int ctl_session(int fd, uint32_t epoch, uint32_t nqueues, uint64_t pool_len, uin
 	s->pool_len = pool_len;
 	s->pool = pool;
 	arg.pool = (uintptr_t)pool;
-	return call(fd, VLB_IOC_SESSION, &arg);
+	r = call(fd, VLB_IOC_SESSION, &arg);
+	s->base = arg.out_base;
+	return r;
 }
 
 static int64_t now_ms(void)

@@ -15,6 +15,7 @@
 struct ctl_session {
 	uint8_t *pool;
 	uint64_t pool_len;
+	uint64_t base;
 	uint32_t nqueues;
 	struct vlb_session_queue queue[VLB_QUEUES_MAX];
 };

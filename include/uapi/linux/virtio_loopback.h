@@ -208,7 +208,8 @@ struct vlb_simple {
  * @queues: address of @nqueues structures
  * @nqueues: as in VLB_IOC_CREATE
  * @out_base: guest address of the pool's first byte (SET_MEM_TABLE): descriptors that
- *	the back-end reads are relative to it
+ *	the back-end reads are relative to it. Not the one of the session before, whose
+ *	memory a back-end might take this one for.
  *
  * A session replaces an earlier one that was not started. EBUSY: a session is started;
  * stop it first. ESTALE: the driver has reset the device since. ENODEV: the device is removed.

@@ -53,8 +53,9 @@ expect("EBADFD", d.start)
 
 # A session, replaced before its start, then started.
 d.session()
-first = list(d.fds)
+first, base = list(d.fds), d.base
 d.session()
+assert d.base != base, "a back-end could take the new pool for the old one"
 for fd in first:
     os.close(fd)
 d.start()
