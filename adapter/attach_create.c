@@ -377,7 +377,7 @@ enum vloop_exit attach_create(struct attach *attach)
 		.vendor = 0x564c4f4f, /* "VLOO" */
 		.features = attach->features,
 		.nqueues = attach->nqueues,
-		.queue_size = options->queue_size,
+		.queue_size = options->queue_size ? options->queue_size : attach->type->ring_size,
 		.driver_queue_size = driver_queue_size(options),
 		.config_len = attach->config.len,
 		.timeout_ms = (uint32_t)options->timeout_ms,

@@ -112,6 +112,7 @@ void backend_close(struct backend *backend)
 static int explain(struct backend *backend, uint32_t request, int error)
 {
 	static const char serves_another[] = "; does it serve another front-end?";
+	static const char fewer_entries[] = "; a smaller --queue-size may do";
 	const char *name = vhost_user_msg_name(VHOST_USER_KIND_REQUEST, request);
 	const uint64_t now = now_ms();
 
@@ -124,15 +125,19 @@ static int explain(struct backend *backend, uint32_t request, int error)
 		/* Connections wait in the socket's backlog while a server serves another. */
 		return problem(backend, error, "it did not answer %s within %" PRIu64 " s%s", name,
 			       (now - backend->asked_at + 999) / 1000,
-			       request == VHOST_USER_GET_FEATURES ? serves_another : "");
+			       request == VHOST_USER_GET_FEATURES && !backend->features
+				       ? serves_another
+				       : "");
 	case -ECONNRESET:
-		return problem(backend, error, "it closed the connection at %s", name);
+		return problem(backend, error, "it closed the connection at %s%s", name,
+			       request == VHOST_USER_SET_VRING_NUM ? fewer_entries : "");
 	case -EPROTO:
 	case -ENOSYS:
 		return problem(backend, -EPROTO, "its answer to %s is not what vhost-user allows",
 			       name);
 	case -EREMOTEIO:
-		return problem(backend, error, "it refused %s", name);
+		return problem(backend, error, "it refused %s%s", name,
+			       request == VHOST_USER_SET_VRING_NUM ? fewer_entries : "");
 	default:
 		return problem(backend, error, "%s: %s", name, strerror(-error));
 	}
@@ -353,6 +358,15 @@ static int negotiate_protocol(struct backend *backend)
 	if (!backend_has(backend, VHOST_USER_PROTOCOL_F_MQ))
 		return 0;
 	return get_u64(backend, VHOST_USER_GET_QUEUE_NUM, &backend->queue_max);
+}
+
+int backend_settle(struct backend *backend)
+{
+	uint64_t features;
+
+	if (backend_has(backend, VHOST_USER_PROTOCOL_F_REPLY_ACK))
+		return 0;
+	return get_u64(backend, VHOST_USER_GET_FEATURES, &features);
 }
 
 int backend_negotiate(struct backend *backend)

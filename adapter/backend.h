@@ -102,6 +102,13 @@ enum vloop_exit backend_connect_error(int error);
 void backend_adopt(struct backend *backend, int sock);
 void backend_close(struct backend *backend);
 
+/*
+ * backend_settle() - wait until it has read what it was sent; where it acknowledges messages that
+ * is so already. A kick that came before SET_VRING_ENABLE is lost with rust-vmm's back-ends, which
+ * read kicks in another thread.
+ */
+int backend_settle(struct backend *backend);
+
 /* backend_negotiate() - features, protocol features, number of queues, owner, channel */
 int backend_negotiate(struct backend *backend);
 

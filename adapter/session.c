@@ -203,6 +203,8 @@ int session_offer(struct session *session, struct backend *backend, uint64_t fea
 		ret = offer_rings(session, backend);
 	if (!ret)
 		ret = backend_set_status(backend, STATUS_NEGOTIATED | VIRTIO_CONFIG_S_DRIVER_OK);
+	if (!ret)
+		ret = backend_settle(backend);
 	close_queue_fds(session);
 	return ret;
 }

@@ -77,6 +77,8 @@ struct type_detail {
  * @config_sizes: sizes of the config space over the versions of the specification, largest
  *	first, then zeroes. Servers differ in which of them they answer.
  * @config_min: less than that cannot be this type
+ * @ring_size: entries of a ring that back-ends of note take at most, without saying so; 0: the
+ *	module's default will do
  * @several: what its kernel devices are called together, where it can have several with names of
  *	their own; NULL: it has one
  * @where: patterns below /sys/bus/virtio/devices/virtioN, tried in this order; each match
@@ -98,6 +100,7 @@ struct vloop_type {
 	uint16_t count_size;
 	uint16_t config_sizes[VLOOP_CONFIG_SIZES];
 	uint16_t config_min;
+	uint16_t ring_size;
 	const char *several;
 	const char *where[2];
 	const char *dev_prefix;

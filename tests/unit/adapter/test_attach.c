@@ -715,6 +715,23 @@ static void test_options_reach_kernel(void **state)
 }
 
 /* The module refuses a smaller ring for the driver; what none was asked for is its own choice. */
+/* Back-ends of some types take less than the module's default. */
+static void test_ring_size(void **state)
+{
+	struct stage stage;
+
+	(void)state;
+	set_up(&stage, step_plain);
+	assert_int_equal(run(&stage), EXIT_OK);
+	assert_int_equal(stage.kernel.create.queue_size, 0);
+	tear_down(&stage);
+	assert_int_equal(type_by_name("sound")->ring_size, 64);
+	assert_int_equal(type_by_name("can")->ring_size, 64);
+	assert_int_equal(type_by_name("scsi")->ring_size, 128);
+	assert_int_equal(type_by_name("console")->ring_size, 128);
+	assert_int_equal(type_by_name("blk")->ring_size, 0);
+}
+
 static void test_small_queues(void **state)
 {
 	static const uint32_t wanted[][2] = {{2, 64}, {32, 64}, {128, 128}, {0, 0}};
@@ -801,6 +818,7 @@ int main(void)
 		cmocka_unit_test(test_misfits),
 		cmocka_unit_test(test_module_limits),
 		cmocka_unit_test(test_cache_mode),
+		cmocka_unit_test(test_ring_size),
 		cmocka_unit_test(test_small_queues),
 		cmocka_unit_test(test_kick_file),
 		cmocka_unit_test(test_wait_interrupted),

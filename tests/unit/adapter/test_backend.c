@@ -98,6 +98,7 @@ static void test_good(void **state)
 	assert_int_equal(whole_life(&backend), 0);
 	assert_int_equal(backend.queue_max, 4);
 	stop(&fake, &backend);
+	assert_int_equal(fake.seen[VHOST_USER_GET_FEATURES], 1);
 	assert_int_equal(fake.seen[VHOST_USER_SET_OWNER], 1);
 	assert_int_equal(fake.seen[VHOST_USER_SET_VRING_KICK], 2);
 	assert_int_equal(fake.seen[VHOST_USER_SET_VRING_ENABLE], 2);
@@ -166,6 +167,9 @@ static void test_legacy(void **state)
 	assert_int_equal(fake.seen[VHOST_USER_SET_VRING_ENABLE], 0);
 	assert_int_equal(fake.seen[VHOST_USER_SET_STATUS], 0);
 	assert_int_equal(fake.acked, VHOST_USER_BIT(32));
+	/* And once more: what acknowledges nothing is asked whether it has read all, before the
+	 * first kick. */
+	assert_int_equal(fake.seen[VHOST_USER_GET_FEATURES], 2);
 }
 
 static void check_config_size(uint32_t size, bool exact, int expected, uint32_t asked)
