@@ -285,7 +285,8 @@ static int set_vring_kick(struct vloop_dev *dev, struct vhost_user_msg *msg)
 	if (dev->stuck)
 		return -EBUSY;
 	queue_set_kick(queue, take_fd(msg));
-	queue->started = kicked;
+	/* What an earlier process left unfinished is not kicked for again. */
+	queue->started = kicked || inflight_left(queue);
 	return queue_update(queue);
 }
 
@@ -343,10 +344,12 @@ int config_level(struct vloop_dev *dev)
 
 static int get_config(struct vloop_dev *dev, struct vhost_user_msg *msg)
 {
-	uint32_t offset = msg->payload.config.offset, size = msg->payload.config.size, n = 0;
+	uint32_t offset = msg->payload.config.offset, size = msg->payload.config.size, n = 0, at;
 
+	/* In virtio-mmio it begins there, and so it did for some front-ends (cloud-hypervisor). */
+	at = offset == VLOOP_CONFIG_MAX ? 0 : offset;
 	/* Front-ends of another version ask for more than there is: the rest reads as zero. */
-	if (offset >= dev->config_len || size == 0) {
+	if (at >= dev->config_len || size == 0) {
 		dev_log(dev, config_level(dev),
 			"bytes %u to %u of the configuration space, which has %u", offset,
 			offset + size, dev->config_len);
@@ -357,8 +360,8 @@ static int get_config(struct vloop_dev *dev, struct vhost_user_msg *msg)
 			      (uint32_t)VHOST_USER_CONFIG_HDR_SIZE + size);
 	msg->payload.config.offset = offset;
 	msg->payload.config.size = size;
-	n = size < dev->config_len - offset ? size : dev->config_len - offset;
-	memcpy(msg->payload.config.data, dev->config + offset, n);
+	n = size < dev->config_len - at ? size : dev->config_len - at;
+	memcpy(msg->payload.config.data, dev->config + at, n);
 	return 0;
 }
 
@@ -368,7 +371,8 @@ static int set_config(struct vloop_dev *dev, struct vhost_user_msg *msg)
 	uint8_t before[VLOOP_CONFIG_MAX];
 	int r;
 
-	if (!dev->ops.config_write || msg->payload.config.flags != VHOST_USER_CONFIG_WRITE)
+	if (!dev->ops.config_write || (msg->payload.config.flags != VHOST_USER_CONFIG_WRITE &&
+				       msg->payload.config.flags != VHOST_USER_CONFIG_WRITABLE))
 		return -EOPNOTSUPP;
 	if (size == 0 || offset >= dev->config_len || size > dev->config_len - offset)
 		return -ERANGE;

@@ -133,6 +133,19 @@ void inflight_unmap(struct vloop_dev *dev)
 	dev->inflight_map = NULL;
 }
 
+/* Whether a process before this one used the queue's record. */
+bool inflight_left(const struct vloop_queue *queue)
+{
+	const struct vloop_dev *dev = queue->dev;
+	const struct inflight_queue *record;
+
+	if (!dev->inflight_map || queue->index >= dev->inflight_queues)
+		return false;
+	record = (const void *)((const uint8_t *)dev->inflight_map +
+				queue->index * queue_bytes(dev->inflight_size));
+	return record->version == INFLIGHT_VERSION;
+}
+
 struct marked {
 	uint16_t head;
 	uint64_t counter;

@@ -354,6 +354,7 @@ bool packed_flush(struct vloop_queue *queue);
 int inflight_create(struct vloop_dev *dev, struct vhost_user_inflight *info, int *ret_fd);
 int inflight_set(struct vloop_dev *dev, const struct vhost_user_inflight *info, int fd);
 void inflight_unmap(struct vloop_dev *dev);
+bool inflight_left(const struct vloop_queue *queue);
 int inflight_open(struct vloop_queue *queue);
 void inflight_close(struct vloop_queue *queue);
 void inflight_taken(struct vloop_queue *queue, uint16_t head);

@@ -92,6 +92,8 @@ enum vhost_user_protocol_feature {
 
 /* SET_CONFIG flags. */
 #define VHOST_USER_CONFIG_WRITE		0U	/* a write of the driver */
+/* To rust-vmm's front-ends the same: vhost's VhostUserConfigFlags::WRITABLE. */
+#define VHOST_USER_CONFIG_WRITABLE 1U
 #define VHOST_USER_CONFIG_MIGRATION	1U	/* the whole space, after a live migration */
 
 #define VHOST_USER_REGIONS_MAX		8U	/* in one SET_MEM_TABLE */

@@ -27,7 +27,10 @@ static void begin(struct fixture *f)
 	assert_int_equal(inflight_create(f->dev, &info, &fd), 0);
 	assert_true(info.mmap_size >= 16 + 16 * SIZE);
 	close(fd);
+	assert_false(inflight_left(f->queue));
 	assert_int_equal(ring_open(f->queue), 0);
+	/* A process that comes later does not wait to be kicked for what this one leaves. */
+	assert_true(inflight_left(f->queue));
 }
 
 static int add(struct fixture *f)
