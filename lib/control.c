@@ -285,8 +285,8 @@ static int set_vring_kick(struct vloop_dev *dev, struct vhost_user_msg *msg)
 	if (dev->stuck)
 		return -EBUSY;
 	queue_set_kick(queue, take_fd(msg));
-	/* What an earlier process left unfinished is not kicked for again. */
-	queue->started = kicked || inflight_left(queue);
+	/* What was left unfinished is not kicked for again; without a ring it has to wait. */
+	queue->started = kicked || (queue->num && queue->have_addr && inflight_left(queue));
 	return queue_update(queue);
 }
 

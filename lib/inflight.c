@@ -133,7 +133,7 @@ void inflight_unmap(struct vloop_dev *dev)
 	dev->inflight_map = NULL;
 }
 
-/* Whether a process before this one used the queue's record. */
+/* Whether the queue's record was used before: by another process, or until the queue was stopped. */
 bool inflight_left(const struct vloop_queue *queue)
 {
 	const struct vloop_dev *dev = queue->dev;

@@ -163,7 +163,7 @@ struct vloop_queue {
 	int kick_fd;
 	int err_fd;
 	bool enabled;
-	bool started;		/* kicked once since SET_VRING_KICK */
+	bool started;		/* kicked since SET_VRING_KICK, or needs no kick */
 	bool running;		/* between queue_start() and queue_stop() */
 	bool check;		/* the loop is to look at the ring without waiting for a kick */
 	struct watch kick;

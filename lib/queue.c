@@ -3,7 +3,8 @@
  * The life of a queue.
  *
  *   SET_VRING_KICK    the kick descriptor is watched
- *   first kick        "started" (vhost-user.rst, "Ring states")
+ *   first kick        "started" (vhost-user.rst, "Ring states"); with SET_VRING_KICK already where the
+ *                     record of requests in flight was used before
  *   started, enabled  "running": the ring is mapped, queue_start() was called, requests flow
  *   GET_VRING_BASE, disable, reset, end of the connection
  *                     queue_halt(): the device gives the queue back, drained; only then may its memory
