@@ -392,7 +392,7 @@ struct vlb_event {
 
 #define VLB_BROKEN_RING		1	/* the back-end broke the rules of its ring */
 #define VLB_BROKEN_TIMEOUT	2	/* user space did not answer within timeout_ms */
-#define VLB_BROKEN_STOP		3	/* VLB_STOP_BROKEN */
+#define VLB_BROKEN_STOP		3	/* VLB_STOP_BROKEN, or VLB_DETACH_FORCE */
 #define VLB_BROKEN_OWNER	4	/* the creating file was closed */
 
 #endif
