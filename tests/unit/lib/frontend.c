@@ -129,7 +129,7 @@ void frontend_set_memory(struct frontend *fe)
 	frontend_send(fe, VHOST_USER_SET_MEM_TABLE, &table, 8 + 32, fe->memfd);
 }
 
-void frontend_resume_queue(struct frontend *fe, unsigned int q, uint32_t base)
+void frontend_offer_queue(struct frontend *fe, unsigned int q, uint32_t base)
 {
 	struct vhost_user_vring_state state = { q, fe->driver[q].size };
 	uint64_t user = USER_BASE + q * MEM_SIZE, index = q;
@@ -149,6 +149,11 @@ void frontend_resume_queue(struct frontend *fe, unsigned int q, uint32_t base)
 	state.num = 1;
 	if (fe->features & BIT64(VHOST_USER_F_PROTOCOL_FEATURES))
 		frontend_send(fe, VHOST_USER_SET_VRING_ENABLE, &state, sizeof(state), -1);
+}
+
+void frontend_resume_queue(struct frontend *fe, unsigned int q, uint32_t base)
+{
+	frontend_offer_queue(fe, q, base);
 	frontend_kick(fe, q);
 }
 

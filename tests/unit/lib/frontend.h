@@ -35,6 +35,8 @@ void frontend_set_memory(struct frontend *fe);
 void frontend_start_queue(struct frontend *fe, unsigned int q, uint16_t size);
 /* The same with what there is in the ring already, from @base on. */
 void frontend_resume_queue(struct frontend *fe, unsigned int q, uint32_t base);
+/* The same again, and not kicked. */
+void frontend_offer_queue(struct frontend *fe, unsigned int q, uint32_t base);
 uint32_t frontend_stop_queue(struct frontend *fe, unsigned int q);
 void frontend_kick(struct frontend *fe, unsigned int q);
 

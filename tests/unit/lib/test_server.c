@@ -95,6 +95,41 @@ static void test_stop_and_resume(void **state)
 	}
 }
 
+/* A front-end whose back-end has died gives the next one its kick descriptor, and does not kick
+ * again. */
+static void test_resume_unkicked(void **state)
+{
+	(void)state;
+	for (unsigned int i = 0; i < 3; i++) {
+		struct buffer buffer = {frontend_guest(0, DATA_OFFSET), 10, true};
+		struct vhost_user_msg msg;
+		struct server server;
+		struct frontend fe;
+		uint32_t base, id;
+		uint64_t count;
+
+		server_start(&server, server_dispatches[i], 0);
+		server_connect(&fe, &server, SERVER_BASIC);
+		vhost_user_init(&msg, VHOST_USER_GET_INFLIGHT_FD, sizeof(msg.payload.inflight));
+		msg.payload.inflight =
+			(struct vhost_user_inflight){.num_queues = 1, .queue_size = 16};
+		assert_int_equal(vhost_user_call(fe.sock, &msg, ANSWER_MS), 0);
+		vhost_user_close_fds(&msg);
+		frontend_start_queue(&fe, 0, 16);
+		server_check_data(&fe, 0, 64);
+		base = frontend_stop_queue(&fe, 0);
+		while (read(fe.kick_fd[0], &count, sizeof(count)) > 0)
+			;
+		driver_add(&fe.driver[0], &buffer, 1, false);
+		driver_publish(&fe.driver[0]);
+		frontend_offer_queue(&fe, 0, base);
+		assert_int_equal(frontend_wait_used(&fe, 0, &id), 10);
+		frontend_close(&fe);
+		server_stop(&server);
+		assert_int_equal(atomic_load(&server.errors), 0);
+	}
+}
+
 /* The answer to GET_VRING_BASE comes after the requests in flight have been completed. */
 static void test_stop_drains(void **state)
 {
@@ -594,11 +629,16 @@ static void test_socket_shut_down(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_requests),      cmocka_unit_test(test_stop_and_resume),
-		cmocka_unit_test(test_stop_drains),   cmocka_unit_test(test_close_drains),
+		cmocka_unit_test(test_requests),
+		cmocka_unit_test(test_stop_and_resume),
+		cmocka_unit_test(test_resume_unkicked),
+		cmocka_unit_test(test_stop_drains),
+		cmocka_unit_test(test_close_drains),
 		cmocka_unit_test(test_enable),
-		cmocka_unit_test(test_old_frontend),  cmocka_unit_test(test_config),
-		cmocka_unit_test(test_config_change), cmocka_unit_test(test_memory_slots),
+		cmocka_unit_test(test_old_frontend),
+		cmocka_unit_test(test_config),
+		cmocka_unit_test(test_config_change),
+		cmocka_unit_test(test_memory_slots),
 		cmocka_unit_test(test_status_and_reset),
 		cmocka_unit_test(test_second_frontend),
 		cmocka_unit_test(test_once),
