@@ -163,6 +163,7 @@ int control_receive(struct console *console);
 int control_tell(struct console *console);
 void control_begin(struct console *console);
 void control_end(struct console *console);
+void control_forget(struct console *console);
 void control_added(struct port *port);
 void control_removed(struct port *port);
 int control_resume(struct console *console);

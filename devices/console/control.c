@@ -210,21 +210,26 @@ int control_resume(struct console *console)
 	return control_tell(console);
 }
 
-/* A control queue runs. */
+/* A control queue runs, maybe again: the front-end may change its memory under a driver that stays. */
 void control_begin(struct console *console)
 {
 	struct itimerspec when = { .it_value.tv_nsec = RESUME_MS * 1000000L };
 
-	if (console->multiport && console->control_rx && console->control_tx)
+	if (console->multiport && !console->driver_ready && console->control_rx && console->control_tx)
 		timerfd_settime(console->resume_fd, 0, &when, NULL);
 }
 
-/* A control queue stops: the next driver knows nothing. */
+/* A control queue stops. */
 void control_end(struct console *console)
 {
 	static const struct itimerspec never;
 
 	timerfd_settime(console->resume_fd, 0, &never, NULL);
+}
+
+/* The driver is gone: the next one knows nothing. */
+void control_forget(struct console *console)
+{
 	console->driver_ready = false;
 	console->resumed = false;
 	for (unsigned int i = 0; i < console->max_ports; i++) {

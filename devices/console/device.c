@@ -96,8 +96,16 @@ static int negotiated(struct vloop_dev *dev, uint64_t features)
 {
 	struct console *console = vloop_dev_user(dev);
 
+	/* It may say the same again while the queues run. */
+	if (!console->control_rx && !console->control_tx)
+		control_forget(console);
 	console->multiport = features & BIT(VIRTIO_CONSOLE_F_MULTIPORT);
 	return 0;
+}
+
+static void driver_gone(struct vloop_dev *dev)
+{
+	control_forget(vloop_dev_user(dev));
 }
 
 /*
@@ -118,6 +126,8 @@ static int config_write(struct vloop_dev *dev, uint32_t offset, const void *data
 
 static const struct vloop_dev_ops ops = {
 	.size = sizeof(ops),
+	.disconnected = driver_gone,
+	.reset = driver_gone,
 	.negotiated = negotiated,
 	.config_write = config_write,
 	.queue_start = queue_start,

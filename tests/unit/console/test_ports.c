@@ -156,6 +156,38 @@ static void test_ports(void **state)
 	child_end(pid);
 }
 
+/* Under a driver that stays the front-end's memory may change; what it said before still holds. */
+static void test_memory_change(void **state)
+{
+	char first[256], text[256];
+	struct frontend fe;
+	uint32_t id, len;
+	pid_t pid;
+	int fd;
+
+	(void)state;
+	snprintf(first, sizeof(first), "--port=name=one,unix=%s", console_tty);
+	pid = CONSOLE_RUN(first);
+	console_begin(&fe, MULTIPORT, 4);
+	tell(&fe, 0, VIRTIO_CONSOLE_DEVICE_READY, 1, 8);
+	port_comes(&fe, 0, false, "one");
+
+	frontend_set_memory(&fe);
+	frontend_get(&fe, VHOST_USER_GET_FEATURES);
+	fd = console_client(console_tty);
+	told(&fe, 0, VIRTIO_CONSOLE_PORT_OPEN, 1, text);
+	console_add(&fe, RX, 0, 100, true);
+	assert_int_equal(write(fd, "early", 5), 5);
+	told_nothing(&fe);
+	assert_false(driver_used(&fe.driver[RX], &id, &len));
+	tell(&fe, 0, VIRTIO_CONSOLE_PORT_OPEN, 1, 8);
+	assert_int_equal(console_used(&fe, RX), 5);
+
+	close(fd);
+	frontend_close(&fe);
+	child_end(pid);
+}
+
 /* Output that a client has not taken goes with the port, and not to the client of the next one. */
 static void replace_port(const char *policy, bool present, bool stopped)
 {
@@ -291,6 +323,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		CONSOLE_TEST(test_ports),
+		CONSOLE_TEST(test_memory_change),
 		CONSOLE_TEST(test_replaced_port),
 		CONSOLE_TEST(test_many_ports),
 		CONSOLE_TEST(test_refused_port),
