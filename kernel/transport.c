@@ -106,7 +106,7 @@ static bool notify(struct virtqueue *vq)
 		limit = VLB_INLINE_ATOMIC;
 	if (q->role->flags & VLB_ROLE_TOGETHER)
 		vlb_queue_notified(q);
-	vlb_queue_watch(q);
+	vlb_watch(q);
 	vlb_queue_submit(q, limit);
 	if (q->role->flags & VLB_ROLE_REFUSE)
 		vlb_queue_pace(q);
@@ -127,8 +127,7 @@ static void del_vq(struct vlb_device *vlb, struct virtqueue *vq)
 	vlb_queue_thaw(q);
 	mutex_unlock(&vlb->lock);
 
-	cancel_delayed_work_sync(&q->watch);
-	q->watching = false;
+	vlb_watch_stop(q);
 	kvfree(q->redo);
 	q->redo = NULL;
 	vring_del_virtqueue(vq);

@@ -586,7 +586,6 @@ void vlb_queue_complete(struct vlb_queue *q);
 void vlb_probed_fn(struct work_struct *work);
 void vlb_queue_push_used(struct vlb_queue *q, u16 head, u32 len);
 void vlb_queue_fail(struct vlb_queue *q, u16 head);
-void vlb_queue_watch(struct vlb_queue *q);
 u64 vlb_queue_pushed(struct vlb_device *vlb, unsigned int index);
 bool vlb_queue_handled(struct vlb_device *vlb, unsigned int index, u64 pushed);
 
@@ -597,6 +596,11 @@ void vlb_submit_facts(struct vlb_queue *q);
 /* complete.c */
 bool vlb_complete(struct vlb_queue *q, unsigned int budget);
 void vlb_ring_free(struct vlb_ring *ring, struct vlb_request *req, u16 id);
+
+/* watch.c */
+void vlb_watch_init(struct vlb_queue *q);
+void vlb_watch(struct vlb_queue *q);
+void vlb_watch_stop(struct vlb_queue *q);
 
 /* terminal.c */
 #ifdef CONFIG_HVC_DRIVER

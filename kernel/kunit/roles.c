@@ -160,7 +160,7 @@ static void roles_ending(struct kunit *test)
 static void add_and_watch(struct fake *f, struct fake_disk_request *r)
 {
 	fake_add_disk_request(f, r, false);
-	vlb_queue_watch(f->q);
+	vlb_watch(f->q);
 	fake_submit(f);
 }
 
