@@ -87,13 +87,10 @@ build_module_locked() {
 	dir=$(dirname "$source")/include
 	[[ -d $dir ]] && cp -a "$dir" "$copy/"
 	read -ra arguments <<<"${VM_MAKE_ARGS:-}"
-	# What tests need besides: KUnit in debug kernels, which have no kprobes. An installed module's
+	# What tests need besides: kprobes, which User Mode Linux has not, and KUnit. An installed module's
 	# sources are without tests.
-	if is_debug_kernel "$kernel"; then
-		extra=(ARCH="$(debug_arch "$kernel")" VLB_KUNIT=m)
-	elif [[ -d $source/kunit ]]; then
-		extra=(VLB_LATE=m)
-	fi
+	! is_debug_kernel "$kernel" || extra=(ARCH="$(debug_arch "$kernel")" VLB_KUNIT=m)
+	[[ $kernel == uml || ! -d $source/kunit ]] || extra+=(VLB_LATE=m)
 	in_toolchain "$tree" make -s -j "$(nproc)" -C "$(kernel_headers "$kernel")" \
 		M="/build/$kernel/${source##*/}" CC=gcc HOSTCC=gcc \
 		CONFIG_DEBUG_INFO_BTF_MODULES= "${extra[@]}" "${arguments[@]}" modules >&2 ||
