@@ -233,7 +233,8 @@ attach() {
 
 	shift 2
 	: >"$T/$name.out"
-	vloop attach "$type" "$T/$name.sock" --name "$name" "$@" >"$T/$name.out" 2>>"$T/$name.err" &
+	vloop attach "$type" "$T/$name.sock" --name "$name" --device-timeout $((10 * SLOWER)) "$@" \
+		>"$T/$name.out" 2>>"$T/$name.err" &
 	ADAPTER[$name]=$!
 	wait_until "$SLOW" attached "$name" || fail "attach of $name: no result"
 	[[ -s $T/$name.out ]] || fail "attach of $name ended without a device"
