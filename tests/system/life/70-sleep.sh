@@ -76,6 +76,64 @@ refused 'its driver is looking at it'
 kill $!
 wait_no_device disk
 
+# One that waits for an answer with the lock of all networks, for which others wait, is waited for as
+# long as when awake, although its back-end sleeps by then.
+python3 - <<'EOF' &
+import ctypes
+import glob
+import os
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.environ["SYSTEM"])
+import vlb
+
+MAC, CTRL_VQ, CTRL_RX = 1 << 5, 1 << 17, 1 << 18
+
+
+def is_stuck(process):
+    """A command that takes that lock: it waits for it, or ends."""
+    while process.poll() is None:
+        with open(f"/proc/{process.pid}/stat", encoding="ascii") as stat:
+            if stat.read().rpartition(")")[2].split()[0] == "D":
+                return True
+    return False
+
+
+config = ctypes.create_string_buffer(bytes((2, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0, 0)), 12)
+card = vlb.File()
+card.call(vlb.CREATE, vlb.create("card", type=1, nqueues=3, timeout_ms=4000,
+                                 features=vlb.VERSION_1 | MAC | CTRL_VQ | CTRL_RX,
+                                 config=ctypes.addressof(config), config_len=12))
+card.call(vlb.REGISTER, vlb.simple())
+card.event_until(vlb.DRIVER_OK)
+status = card.call(vlb.STATUS, vlb.status())
+PATTERN = "/sys/class/virtio-loopback/card/virtio*/net/*"
+vlb.wait_for("the interface", lambda: glob.glob(PATTERN))
+change = ["ip", "link", "set", "dev", os.path.basename(glob.glob(PATTERN)[0])]
+commands = [subprocess.Popen(change + ["up", "promisc", "on"])]
+# Before Linux 6.6 drivers spin for the answer, and are not told of this queue.
+waits = status["driver_features"] & CTRL_VQ
+while waits:
+    commands.append(subprocess.Popen(change + ["mtu", str(1400 + len(commands))]))
+    if is_stuck(commands[-1]):
+        break
+open("card.ready", "w").close()
+if waits:
+    card.event_until(vlb.BROKEN)
+vlb.wait_for("a good night", lambda: os.path.exists("card.over"))
+card.close()
+for command in commands:
+    command.wait()
+vlb.wait_for("the card goes", lambda: vlb.device_gone("card"))
+EOF
+card=$!
+wait_until "$SLOW" test -e card.ready
+go_to_sleep || fail "the machine does not sleep beside a silent network card: $(cat sleep.log)"
+touch card.over
+ends "$card" "the network card" || fail "the network card"
+
 # Nor may one that lets a device go, and waits for what is still out.
 make_disk other.img 16M
 start_disk e other.img
