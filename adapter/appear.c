@@ -13,6 +13,7 @@
 #include "sysfs.h"
 
 #define BUS "/sys/bus/virtio/devices"
+#define PORTS "/sys/kernel/debug/virtio-ports"
 #define TERMINALS 16 /* MAX_NR_HVC_CONSOLES of drivers/tty/hvc */
 
 static int find_pattern(const struct vloop_type *type, const char *virtio, char *ret_device,
@@ -62,6 +63,21 @@ static int find_rng(char *ret_device, size_t size)
 	else
 		snprintf(ret_device, size, "/dev/hwrng");
 	return 0;
+}
+
+/*
+ * A port's file in debugfs comes last. Before, the port's node cannot be opened yet, and a console
+ * has no terminal. Who cannot look there takes it for complete.
+ */
+static bool port_is_complete(const char *device)
+{
+	char path[PATH_MAX];
+
+	snprintf(path, sizeof(path), "%s" PORTS, sysfs_root);
+	if (access(path, X_OK))
+		return true;
+	snprintf(path, sizeof(path), "%s" PORTS "/%s", sysfs_root, strrchr(device, '/') + 1);
+	return !access(path, F_OK);
 }
 
 /* The driver's own number of a console, from 1; 0: the port is none, or debugfs cannot be read. */
@@ -126,10 +142,9 @@ static void prefer_hvc(char *device, size_t size)
 	int own, most = 0, n = 0, index;
 	glob_t found;
 
-	snprintf(path, sizeof(path), "%s/sys/kernel/debug/virtio-ports/%s", sysfs_root,
-		 strrchr(device, '/') + 1);
+	snprintf(path, sizeof(path), "%s" PORTS "/%s", sysfs_root, strrchr(device, '/') + 1);
 	own = console_number(path);
-	snprintf(path, sizeof(path), "%s/sys/kernel/debug/virtio-ports/*", sysfs_root);
+	snprintf(path, sizeof(path), "%s" PORTS "/*", sysfs_root);
 	if (!own || glob(path, 0, NULL, &found))
 		return;
 	for (size_t i = 0; i < found.gl_pathc; i++) {
@@ -155,9 +170,12 @@ int sysfs_kernel_device(const struct vloop_type *type, const char *virtio, char 
 
 	if (type->where[0]) {
 		ret = find_pattern(type, virtio, ret_device, size);
-		if (!ret && type->id == 3)
-			prefer_hvc(ret_device, size);
-		return ret;
+		if (ret || type->id != 3)
+			return ret;
+		if (!port_is_complete(ret_device))
+			return -ENOENT;
+		prefer_hvc(ret_device, size);
+		return 0;
 	}
 	if (sysfs_driver(virtio, driver, sizeof(driver)))
 		return -ENOENT;

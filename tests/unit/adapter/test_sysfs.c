@@ -259,11 +259,17 @@ static void append(void *user, const char *device, const char *name)
 
 static void test_console(void **state)
 {
-	char text[SYSFS_TEXT] = "";
+	char device[SYSFS_TEXT], text[SYSFS_TEXT] = "";
 
 	(void)state;
 	put(BUS "/virtio3/virtio-ports/vport3p0", NULL);
 	expect_console("virtio3", "/dev/vport3p0");
+
+	/* Its driver has made others, and is still about to make this one. */
+	put("/sys/kernel/debug/virtio-ports/vport2p0", "");
+	assert_int_equal(
+		sysfs_kernel_device(type_by_name("console"), "virtio3", device, sizeof(device)),
+		-ENOENT);
 	put("/sys/kernel/debug/virtio-ports/vport3p0",
 	    "name: a\nis_console: no\nconsole_vtermno: 1");
 	expect_console("virtio3", "/dev/vport3p0");
