@@ -9,10 +9,17 @@
 . "$SYSTEM/lib.sh"
 
 make_disk disk.img 64M
-echo 40 >/proc/sys/vm/nr_hugepages
-cleanup_fn sh -c 'echo 0 >/proc/sys/vm/nr_hugepages'
+pages=/proc/sys/vm/nr_hugepages
+if [[ -e $pages ]]; then
+	echo 40 >$pages
+	cleanup_fn sh -c "echo 0 >$pages"
+fi
 while read -r options; do
 	note "attach blk $options"
+	if [[ $options == *--hugepages* && ! -e $pages ]]; then
+		note "this kernel has no huge pages"
+		continue
+	fi
 	start_disk d disk.img 2
 	read -ra words <<<"$options"
 	attach d blk --queues 2 "${words[@]}"

@@ -20,6 +20,7 @@ cp /src/doc/examples/knob /var/lib/vloop/
 # Elsewhere udev loads it.
 modprobe evdev
 cp /src/doc/examples/devices.conf devices.conf
+((SLOWER == 1)) || sed -i "/^type =/a device-timeout = $((10 * SLOWER))" devices.conf
 python3 notify.py &
 wait_until "$SLOW" test -S notify.sock
 expect 0 vloop run --check devices.conf >/dev/null
