@@ -5,6 +5,7 @@
 
 PREFIX ?= /usr/local
 DESTDIR ?=
+PARTS ?=
 KERNEL ?= 6.12
 
 .DEFAULT_GOAL := help
@@ -16,6 +17,7 @@ help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 	@echo
 	@echo '  PREFIX=$(PREFIX) and DESTDIR= are for install, KERNEL=$(KERNEL) is for shell.'
+	@echo '  PARTS="unit lint" are for check and check-long: only these parts of it.'
 	@echo '  VLOOP_CACHE=DIR is where virtual machine images are kept.'
 
 demo: ## a stock vhost-user disk becomes a local /dev/vda, in a virtual machine
@@ -24,9 +26,9 @@ demo: ## a stock vhost-user disk becomes a local /dev/vda, in a virtual machine
 
 check: ## all tests that fit into half an hour or so
 	@scripts/packages build check vm
-	@scripts/check.sh quick
+	@scripts/check.sh quick $(PARTS)
 
-check-long: ## every test, some hours; PARTS="vm debug": only these parts of it
+check-long: ## every test, some hours
 	@scripts/packages build check vm
 	@scripts/check.sh long $(PARTS)
 
