@@ -48,7 +48,7 @@ module_key() {
 	(
 		cd "$(dirname "$source")" || exit
 		[[ ! -d include ]] || trees+=(include)
-		cat "$(kernel_dir "$kernel")/release" "$(toolchain_dir "$kernel")/.key"
+		cat "$(kernel_dir "$kernel")"/{release,.key} "$(toolchain_dir "$kernel")/.key"
 		printf '%s\n' "$source" "${VM_MAKE_ARGS:-}"
 		find "${trees[@]}" -type f "${NOT_BUILT[@]}" -print0 |
 			LC_ALL=C sort -z | xargs -0r sha256sum
