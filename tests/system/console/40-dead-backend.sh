@@ -107,7 +107,7 @@ make_console() {
 
 make_console 0
 for ((n = 0; n < rounds; n++)); do
-	one_round 0 1
+	(($(nproc) == 1)) || one_round 0 1
 	one_round 0 0
 done
 # others_online 0|1: the processors but the first.
@@ -119,6 +119,7 @@ others_online() {
 	done
 }
 
+# User Mode Linux has one, others may not be able to do without those that they have.
 if [[ -e /sys/devices/system/cpu/cpu1/online ]]; then
 	cleanup_fn others_online 1
 	others_online 0
@@ -126,8 +127,6 @@ if [[ -e /sys/devices/system/cpu/cpu1/online ]]; then
 	for ((n = 0; n < rounds; n++)); do
 		one_round 0 0
 	done
-else
-	note "the $(nproc) processors of this kernel stay"
 fi
 note "dropped $(queue_counter c 1 dropped_bytes) bytes, stalls=$(queue_counter c 1 stalls)"
 

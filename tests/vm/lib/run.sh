@@ -103,11 +103,9 @@ add_share() {
 }
 
 # Fills the array "machine" for User Mode Linux: a process that has the images as files and the
-# directories below RUN/share. Its processes are kept by seccomp, as ptrace allows one CPU only.
-# Two CPUs at most: 7.2's further ones run into each other where they start.
+# directories below RUN/share. It has one CPU (tests/debug/uml.config). Its processes are kept by
+# seccomp, which is faster than ptrace.
 uml_command() {
-	local cpus=$((opt_cpus < 2 ? 1 : 2))
-
 	[[ ! ${opt_qemu[*]} && ! $opt_qemu_suite && ! $opt_counted && $opt_root == base ]] ||
 		usage_error "--qemu, --qemu-suite, --counted and --root are not for --kernel uml"
 	mkdir "$RUN/share"
@@ -117,7 +115,7 @@ uml_command() {
 	[[ ! -d $RUN/extra ]] || ln -s "$RUN/extra" "$RUN/share/extra"
 	# A session of its own: on a panic it signals its whole process group. The images are read-only
 	# and not locked ("rc"): other machines use them at the same time.
-	machine=(setsid "$(kernel_dir uml)/vmlinuz" "mem=$opt_mem" seccomp=on "ncpus=$cpus"
+	machine=(setsid "$(kernel_dir uml)/vmlinuz" "mem=$opt_mem" seccomp=on
 		"uml_dir=$RUN" "hostfs=$RUN/share" "initrd=$RUN/initrd.img"
 		"ubd0rc=$CACHE/roots/base/root.squashfs"
 		"ubd1rc=$(kernel_dir uml)/modules.squashfs"
@@ -290,8 +288,8 @@ take_logs() {
 	[[ ! -s $RUN/ctl/processes ]] || cp "$RUN/ctl/processes" "$1/processes.txt"
 }
 
-# A kernel log without what is no complaint. User Mode Linux has some of its own while it boots,
-# about its console and its second CPU.
+# A kernel log without what is no complaint. User Mode Linux has one of its own while it boots, about
+# its console.
 filtered_log() {
 	if [[ $opt_kernel == uml ]] && grep -q 'vm: the boot is over' "$1"; then
 		sed '1,/vm: the boot is over/d' "$1"
