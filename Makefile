@@ -32,7 +32,7 @@ check-long: ## every test, some hours
 	@scripts/packages build check vm
 	@scripts/check.sh long $(PARTS)
 
-check-debug: ## KUnit, failing allocations and system tests in a debug kernel, built first
+check-debug: ## all system tests, KUnit, failing allocations in a debug kernel, built first
 	@scripts/packages build check vm
 	@scripts/check.sh debug
 
