@@ -120,6 +120,16 @@ void kill_backend(struct stage *stage, int i)
 	shutdown(stage->backend[i].sock, SHUT_RDWR);
 }
 
+void step_plain(struct fake_kernel *kernel, unsigned long request)
+{
+	struct stage *stage = kernel->test;
+
+	if (request == VLB_IOC_REGISTER)
+		probed(stage);
+	else if (request == VLB_IOC_START)
+		send_event(stage, VLB_EVENT_REMOVED);
+}
+
 enum vloop_exit run(struct stage *stage)
 {
 	enum vloop_exit ret = attach_learn(&stage->attach);

@@ -44,6 +44,9 @@ void kill_backend(struct stage *stage, int i);
 /* probed() - a driver has taken the device */
 void probed(struct stage *stage);
 
+/* step_plain() - the driver comes, the driver goes: the plainest life */
+void step_plain(struct fake_kernel *kernel, unsigned long request);
+
 /* run() - the whole life, from the first connection on */
 enum vloop_exit run(struct stage *stage);
 
