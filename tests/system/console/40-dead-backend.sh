@@ -119,8 +119,8 @@ others_online() {
 	done
 }
 
-# User Mode Linux has one, others may not be able to do without those that they have.
-if [[ -e /sys/devices/system/cpu/cpu1/online ]]; then
+# With one that is what happened above.
+if (($(nproc) > 1)); then
 	cleanup_fn others_online 1
 	others_online 0
 	[[ $(nproc) == 1 ]] || fail "there are $(nproc) processors"
