@@ -46,7 +46,7 @@ run_part() {
 	system-*) "$REPO/tests/system/run" --group all --kernel "${1#*-}" --out "$OUT/$1" ;;
 	hostile) "$REPO/tests/hostile/run" ${long:+"$long"} --out "$OUT/hostile" ;;
 	hostile-*) "$REPO/tests/hostile/run" --kernel "${1#*-}" --out "$OUT/$1" ;;
-	debug) "$REPO/tests/system/run" --kernel debug --out "$OUT/debug" ;;
+	debug) "$REPO/tests/system/run" --kernel debug --all-variants --out "$OUT/debug" ;;
 	uml) run_uml ;;
 	esac
 }
@@ -56,15 +56,17 @@ run_part() {
 readonly ALL_UNTIL=900 BUILD_UNTIL=1500
 
 run_uml() {
-	local tests=() has_kernel=""
+	local tests=(--all-variants) has_kernel=""
 
 	[[ $("$REPO/tests/vm/vm" kernels) != *$'\n'"uml "* ]] || has_kernel=1
 	if [[ $MODE == quick && ! $has_kernel ]] && ((SECONDS > BUILD_UNTIL)); then
 		echo "ok 1 - uml # SKIP all before took $(duration "$SECONDS"); make check-debug builds its kernel"
 		return
 	fi
-	if [[ $MODE == quick && ! ($has_kernel && $SECONDS -lt $ALL_UNTIL) ]]; then
-		tests=("basic/10-attach-verify vloop-blk" basic/20-rng debug/10-kunit)
+	if [[ $MODE == quick ]]; then
+		tests=()
+		[[ $has_kernel && $SECONDS -lt $ALL_UNTIL ]] ||
+			tests=("basic/10-attach-verify vloop-blk" basic/20-rng debug/10-kunit)
 	fi
 	"$REPO/tests/system/run" --kernel uml --out "$OUT/uml" "${tests[@]}"
 }
