@@ -2,6 +2,7 @@
 /* vloop-console with several ports, as virtio 1.3, 5.3 has them: who is told what, and when. */
 #include <fcntl.h>
 #include <linux/virtio_console.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -194,6 +195,7 @@ static void replace_port(const char *policy, bool present, bool stopped)
 	static uint8_t rest[3 << 20];
 	char line[300], text[4096], expected[100];
 	size_t got = 0;
+	struct pollfd kick;
 	struct frontend fe;
 	int out[2], fd = -1;
 	ssize_t n;
@@ -207,6 +209,7 @@ static void replace_port(const char *policy, bool present, bool stopped)
 		out[1]);
 	close(out[1]);
 	console_begin(&fe, MULTIPORT, 4);
+	kick = (struct pollfd){.fd = fe.kick_fd[TX], .events = POLLIN};
 	tell(&fe, 0, VIRTIO_CONSOLE_DEVICE_READY, 1, 8);
 	port_comes(&fe, 0, false, "two");
 	if (present) {
@@ -220,6 +223,10 @@ static void replace_port(const char *policy, bool present, bool stopped)
 	if (stopped) {
 		usleep(100000);
 		frontend_resume_queue(&fe, TX, frontend_stop_queue(&fe, TX));
+		/* The queue runs again when its kick has been taken: a port that goes before knows
+		 * of no output. */
+		while (poll(&kick, 1, 0) > 0)
+			usleep(1000);
 	}
 
 	snprintf(line, sizeof(line), "name=three,unix=%s\n", console_tty);
